@@ -1,0 +1,105 @@
+# Everything that is done with this project. `make` alone lists it.
+# Written for GNU make 3.81 and later (that of macOS).
+
+# The folder of all state; set it to work elsewhere.
+GORAL_HOME ?= $(CURDIR)/.goral
+export GORAL_HOME
+
+# The interpreter that .venv is made with; empty: the newest supported one on PATH.
+PYTHON ?=
+PYTHONS := $(PYTHON) python3.13 python3.12 python3.11 python3
+SUPPORTED := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.goral-installed
+MANIFEST := dbt_project/target/manifest.json
+DBT := --project-dir dbt_project --profiles-dir dbt_project
+# Its templater is dbt, which connects to the warehouse it would build: to none, here.
+SQLFLUFF := GORAL_WAREHOUSE_BUILD=:memory: $(BIN)/sqlfluff
+# What dbt's manifest is made from.
+DBT_FILES := $(shell find dbt_project -type f \
+	! -path 'dbt_project/target/*' ! -path 'dbt_project/logs/*' ! -name '.*' 2>/dev/null)
+
+WORKERS ?= 2
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+# Wheels only: nothing is built, so nothing unpinned is fetched to build it with.
+# Not compiled: Python does that when a module is first imported, which saves a third of the time.
+PIP_FLAGS ?= --only-binary :all: --no-compile
+LOCK_FLAGS ?=
+
+export DO_NOT_TRACK := 1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install run test dev lint format generate lock clean clean-data
+
+help: ## List what can be made
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
+
+install: $(MANIFEST) ## Make .venv from requirements.lock and prepare dbt; nothing to do the second time
+
+$(BIN)/python:
+	@for python in $(PYTHONS); do \
+		if $$python -c '$(SUPPORTED)' >/dev/null 2>&1; then \
+			echo "Making $(VENV) with $$($$python --version) ($$python)"; \
+			exec $$python -m venv --clear $(VENV); \
+		elif [ "$$python" = "$(PYTHON)" ]; then \
+			echo "PYTHON=$$python is not a Python 3.11 to 3.13 with venv and ensurepip." >&2; exit 2; \
+		fi; \
+	done; \
+	echo "No Python 3.11 to 3.13 with venv and ensurepip on PATH: install one (on Debian also" >&2; \
+	echo "python3-venv), or name one: make install PYTHON=/path/to/python3.12" >&2; exit 2
+
+$(INSTALLED): requirements.lock pyproject.toml | $(BIN)/python
+	@$(BIN)/python -c '$(SUPPORTED)' || { \
+		echo "$(VENV) is not of Python 3.11 to 3.13: remove it and make install again." >&2; exit 2; }
+	@echo "Installing requirements.lock; this takes a minute or two"
+	@$(PIP) install --quiet --require-hashes --no-deps $(PIP_FLAGS) -r requirements.lock
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# touch: dbt may leave a manifest alone that would come out the same.
+$(MANIFEST): $(INSTALLED) $(DBT_FILES)
+	@echo "Parsing dbt_project"
+	@$(BIN)/dbt --quiet parse $(DBT)
+	@touch $@
+
+run: install ## Run the whole pipeline once on the demo's deliveries
+	$(BIN)/goral demo run
+
+test: install ## Run the tests, but for the slow ones
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow"
+
+dev: install ## Start Dagster's web interface
+	$(BIN)/goral dev
+
+lint: install ## Check style, types, layers, SQL and that generated files are up to date
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(SQLFLUFF) lint --disable-progress-bar dbt_project/models
+	$(BIN)/python -m goral_pipeline.contracts.generate --check
+
+format: install ## Put code and SQL in the project's style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(SQLFLUFF) fix --disable-progress-bar dbt_project/models
+
+generate: $(INSTALLED) ## Write what is generated from the contracts
+	$(BIN)/python -m goral_pipeline.contracts.generate
+
+lock: $(INSTALLED) ## Write requirements.lock from pyproject.toml; LOCK_FLAGS=--upgrade for newer versions
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+		--fork-strategy fewest --generate-hashes --no-annotate --no-header --quiet \
+		$(LOCK_FLAGS) --output-file requirements.lock
+
+clean: ## Remove what builds, tests and tools left; not .venv, not the data
+	rm -rf build dist *.egg-info dbt_project/target dbt_project/logs logs
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage htmlcov
+	rm -rf .tmp_dagster_home_*
+	find goral_pipeline tests dbt_project -type d -name __pycache__ -prune -exec rm -rf {} + || true
+
+clean-data: ## Remove ./.goral with all deliveries, staged data and drops; never another GORAL_HOME
+	rm -rf .goral

@@ -1,0 +1,8 @@
+select
+    delivery_id,
+    source,
+    dataset,
+    partition as period,
+    received_at,
+    demo
+from {{ source('staged', 'deliveries') }}

@@ -1,0 +1,28 @@
+with rows_staged as (
+    select * from {{ source('staged', 'ndw_dotnl__charge_points') }}
+),
+
+deliveries as (
+    select * from {{ ref('stg_ledger__deliveries') }}
+    where dataset = 'ndw_dotnl/locations'
+),
+
+final as (
+    select
+        deliveries.period as month,
+        rows_staged.country_code,
+        rows_staged.party_id,
+        rows_staged.location_id,
+        rows_staged.evse_uid,
+        rows_staged.evse_id,
+        rows_staged.status,
+        rows_staged.last_updated,
+        rows_staged.delivery_id,
+        rows_staged.record_number,
+        deliveries.received_at,
+        deliveries.demo
+    from rows_staged
+    inner join deliveries on rows_staged.delivery_id = deliveries.delivery_id
+)
+
+select * from final

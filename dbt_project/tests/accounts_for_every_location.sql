@@ -1,0 +1,57 @@
+-- Every accepted location and charge point of a snapshot is in mart_location_placement exactly
+-- once, and a snapshot is placed as a whole or not at all.
+with staged_locations as (
+    select
+        month,
+        -- Distinct: a file that is read twice must not pass for two locations.
+        count(distinct (country_code, party_id, location_id)) as locations
+    from {{ ref('stg_ndw_dotnl__locations') }}
+    group by month
+),
+
+staged_charge_points as (
+    select
+        month,
+        count(distinct (country_code, party_id, location_id, evse_uid)) as charge_points
+    from {{ ref('stg_ndw_dotnl__charge_points') }}
+    group by month
+),
+
+placed as (
+    select
+        month,
+        sum(locations) as locations,
+        sum(charge_points + charge_points_not_counted) as charge_points
+    from {{ ref('mart_location_placement') }}
+    where source = 'ndw_dotnl'
+    group by month
+),
+
+partly_placed as (
+    select
+        month,
+        count(*) filter (where not placed) as not_placed
+    from {{ ref('int_locations') }}
+    group by month
+    having bool_or(placed)
+),
+
+final as (
+    select
+        coalesce(staged_locations.month, placed.month, staged_charge_points.month) as month,
+        coalesce(staged_locations.locations, 0) as locations_accepted,
+        coalesce(placed.locations, 0) as locations_in_mart,
+        coalesce(staged_charge_points.charge_points, 0) as charge_points_accepted,
+        coalesce(placed.charge_points, 0) as charge_points_in_mart,
+        coalesce(partly_placed.not_placed, 0) as locations_not_placed
+    from staged_locations
+    full outer join placed on staged_locations.month = placed.month
+    full outer join staged_charge_points on staged_locations.month = staged_charge_points.month
+    left join partly_placed on staged_locations.month = partly_placed.month
+)
+
+select * from final
+where
+    locations_accepted <> locations_in_mart
+    or charge_points_accepted <> charge_points_in_mart
+    or locations_not_placed > 0

@@ -1,0 +1,451 @@
+"""The command line, `goral`: what the data engineer and the analyst type.
+
+Belongs here: arguments, progress, tables on the screen, exit codes (0 done; 1 a check or delivery
+failed; 2 wrong use or settings). Does not belong here: doing any of it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from goral_pipeline.errors import GoralError, SettingsError, VerificationFailed
+from goral_pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from rich.console import Console
+
+    from goral_pipeline.ingestion import Ingested
+    from goral_pipeline.landing.ledger import Ledger
+
+FAILED = 1
+WRONG_USE = 2
+
+# Characters that make a spreadsheet program take a cell for a formula.
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+app = typer.Typer(
+    help="The GO-RAL pipeline: publishers' deliveries in, a verified Parquet drop for NDW out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+drop_app = typer.Typer(help="Drops for NDW: publish, verify, list.", no_args_is_help=True)
+demo_app = typer.Typer(
+    help="The demo: invented deliveries of 2022, served as the publishers would.",
+    no_args_is_help=True,
+)
+app.add_typer(drop_app, name="drop")
+app.add_typer(demo_app, name="demo")
+
+
+class Format(StrEnum):
+    """How rows are shown."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+
+
+def main() -> None:
+    """Run the command line; failures become a message and an exit code."""
+    try:
+        app()
+    except VerificationFailed as error:
+        _complain("verification failed", *error.problems)
+        sys.exit(FAILED)
+    except SettingsError as error:
+        _complain(str(error))
+        sys.exit(WRONG_USE)
+    except GoralError as error:
+        _complain(str(error))
+        sys.exit(FAILED)
+
+
+# --- goral run, deliver, status, query, dev ---------------------------------------------------------
+
+
+@app.command()
+def run(
+    from_: Annotated[
+        str | None, typer.Option("--from", help="First month, e.g. 2022-01; default: this month.")
+    ] = None,
+    to: Annotated[
+        str | None, typer.Option("--to", help="Last month; default: the first, or this month.")
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="SOURCE/DATASET", help="Only this dataset; may be repeated."),
+    ] = None,
+    no_fetch: Annotated[
+        bool, typer.Option("--no-fetch", help="Ask no publisher; take what was delivered.")
+    ] = False,
+    as_of: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d"],
+            help="Build a warehouse beside the usual one, of what had been received by the end of "
+            "that day. Nothing is fetched or published.",
+        ),
+    ] = None,
+) -> None:
+    """Bring months up to date: fetch, stage, check, build the marts, publish, verify.
+
+    Months that fail keep their previous version; the others go on. Running again is safe at any
+    moment and does only what is left to do.
+    """
+    settings = Settings.load()
+    if as_of is not None:
+        if from_ or to or only:
+            raise SettingsError("--as-of takes all months and datasets as they were known then")
+        _build_as_of(settings, as_of)
+        return
+    if not run_months(settings, from_, to, only or [], fetch=not no_fetch):
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def deliver(
+    dataset: Annotated[str, typer.Argument(metavar="SOURCE/DATASET", help="e.g. vattenfall/requests")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...")],
+    partition: Annotated[
+        str | None,
+        typer.Option(help="Month or edition the file is for; a snapshot is otherwise today's."),
+    ] = None,
+) -> None:
+    """Take in files given by hand, each a delivery, and say what was made of it.
+
+    `goral run --no-fetch` then brings them into marts and drop.
+    """
+    from goral_pipeline import ingestion
+
+    settings = Settings.load()
+    failed = 0
+    with _ledger(settings) as ledger:
+        for file in files:
+            result = ingestion.deliver(settings, ledger, dataset, partition, file)
+            _show_result(result)
+            failed += result.state == "failed"
+    if failed:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Show each dataset and month: what was received, accepted, quarantined; what is published."""
+    from goral_pipeline import status as reporting
+
+    settings = Settings.load()
+    with _ledger(settings) as ledger:
+        report = reporting.report(settings, ledger)
+    if as_json:
+        print(json.dumps(report, indent=2))
+        return
+    _print_rows(report["partitions"], "Deliveries by dataset and partition")
+    published = report["published"]
+    _say(f"published: {published['drop']}" if published else "published: nothing yet")
+
+
+@app.command()
+def query(
+    sql: Annotated[str, typer.Argument(help='e.g. "select * from indicator_values"')],
+    format_: Annotated[Format, typer.Option("--format", help="How to show the rows.")] = Format.table,
+) -> None:
+    """Query the warehouse: read-only, its tables and nothing else of this machine."""
+    from goral_pipeline.warehouse import build
+    from goral_pipeline.warehouse import query as warehouse
+
+    settings = Settings.load()
+    path = settings.warehouse / build.FILE
+    with warehouse.connect(
+        path, memory_limit=settings.duckdb_memory_limit, threads=settings.duckdb_threads
+    ) as con:
+        rows = warehouse.query(con, sql)
+    info = build.build_info(path)
+    if info and info["demo"]:
+        _say("DEMO: this warehouse holds invented data")
+    _print_table(rows, format_)
+
+
+@app.command()
+def dev(
+    port: Annotated[int, typer.Option(help="Port on this machine.")] = 3000,
+) -> None:
+    """Start Dagster's web interface on this machine only, for it asks nobody who they are."""
+    from goral_pipeline.orchestration import run as orchestration
+    from goral_pipeline.settings import PROJECT_ROOT
+
+    home = orchestration.prepare_home(Settings.load())
+    program = Path(sys.executable).with_name("dagster")
+    _say(f"Dagster at http://127.0.0.1:{port} (DAGSTER_HOME {home}); stop with Ctrl-C")
+    os.execv(  # noqa: S606
+        program,
+        [
+            str(program),
+            "dev",
+            *("--workspace", str(PROJECT_ROOT / "workspace.yaml")),
+            *("--host", "127.0.0.1"),
+            *("--port", str(port)),
+        ],
+    )
+
+
+# --- goral drop -------------------------------------------------------------------------------------
+
+
+@drop_app.command("publish")
+def drop_publish(
+    allow_incomplete: Annotated[
+        bool,
+        typer.Option(help="Publish though the newest delivery of some partition did not pass."),
+    ] = False,
+) -> None:
+    """Publish what the warehouse holds, if that is not what is published already."""
+    from goral_pipeline.publishing import drop
+
+    settings = Settings.load()
+    with _ledger(settings) as ledger:
+        result = drop.publish(settings, ledger, allow_incomplete=allow_incomplete, progress=_say)
+    _say(f"{result.drop} {'published' if result.is_new else 'is published already'}")
+    _say(f"{result.files} data files, {result.rows} rows, in {result.folder}")
+
+
+@drop_app.command("verify")
+def drop_verify(
+    drop: Annotated[str | None, typer.Argument(help="A drop; default: the one published.")] = None,
+    deep: Annotated[bool, typer.Option("--deep", help="Decode every page and compare rows.")] = False,
+) -> None:
+    """Verify that a drop is, to the bit, what its manifest says, and fits its contracts."""
+    from goral_pipeline.publishing.verify import verify
+
+    read = verify(Settings.load().drops, drop, deep=deep)
+    rows = sum(file.rows for file in read.data)
+    _say(f"{read.drop} is right: {len(read.data)} data files, {rows} rows")
+    if read.notice:
+        _say(read.notice)
+
+
+@drop_app.command("list")
+def drop_list(
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """List the drops there are."""
+    from goral_pipeline.publishing.drop import list_drops
+
+    drops = list_drops(Settings.load().drops)
+    if as_json:
+        print(json.dumps(drops, indent=2))
+    elif drops:
+        _print_rows(drops, "Drops")
+    else:
+        _say("nothing is published yet; `goral run` does so")
+
+
+# --- goral demo -------------------------------------------------------------------------------------
+
+
+@demo_app.command("run")
+def demo_run() -> None:
+    """Run the whole pipeline on the demo: 2022 fetched over HTTP, checked, built and published."""
+    from goral_pipeline.demo.server import DemoServer
+
+    _say("DEMO: all deliveries are invented; only the totals of requests are those published")
+    with DemoServer() as server:
+        settings = _demo_settings(server.url)
+        done = run_months(settings, "2022-01", "2022-12", [], fetch=True)
+    if not done:
+        raise typer.Exit(FAILED)
+    _show_indicators(settings)
+
+
+@demo_app.command("serve")
+def demo_serve(
+    port: Annotated[int, typer.Option(help="Port on this machine; 0 takes a free one.")] = 8722,
+) -> None:
+    """Serve the demo's deliveries over HTTP, and say how to let the pipeline ask there."""
+    from goral_pipeline.demo.server import DemoServer
+
+    with DemoServer(port) as server:
+        _say(f"DEMO publishers at {server.url}; stop with Ctrl-C. To use them:")
+        for name, value in _demo_environment(server.url).items():
+            print(f"export {name}='{value}'")
+        sys.stdout.flush()
+        try:
+            server.wait()
+        except KeyboardInterrupt:
+            _say("stopped")
+
+
+@demo_app.command("write")
+def demo_write(
+    folder: Annotated[Path, typer.Argument(help="Where to write them.")],
+) -> None:
+    """Write the demo's deliveries as files, for a look or for `goral deliver`."""
+    from goral_pipeline.demo.write import write
+
+    files = write(folder)
+    _say(f"{len(files)} invented deliveries written to {folder}")
+
+
+def _demo_environment(url: str) -> dict[str, str]:
+    from goral_pipeline.demo.server import TOKEN
+
+    return {
+        "GORAL_NDW_DOTNL_URL": f"{url}/ndw_dotnl/{{month}}",
+        "GORAL_PDOK_BOUNDARIES_URL": (
+            f"{url}/pdok/{{edition}}/collections/gemeente_gegeneraliseerd/items?limit=50"
+        ),
+        "GORAL_VATTENFALL_REQUESTS_URL": f"{url}/vattenfall/requests/{{month}}.xlsx",
+        "GORAL_VATTENFALL_TOKEN": TOKEN,
+        "GORAL_PSEUDONYM_KEY": "demo key, known to all: for invented persons only",
+    }
+
+
+def _demo_settings(url: str) -> Settings:
+    # Through the environment, so that everything below reads its settings as it always does.
+    os.environ |= _demo_environment(url)
+    return Settings.load()
+
+
+# --- shared -----------------------------------------------------------------------------------------
+
+
+def run_months(
+    settings: Settings, from_: str | None, to: str | None, only: list[str], *, fetch: bool
+) -> bool:
+    """Run the assets for a range of months, unless there is nothing to do; whether all went well."""
+    from goral_pipeline import planning
+    from goral_pipeline.publishing.drop import is_up_to_date
+
+    partitions = planning.partitions(from_, to, only)
+    with _ledger(settings) as ledger:
+        news = planning.first_news(settings, ledger, partitions, fetch=fetch)
+        if news is None and is_up_to_date(settings, ledger):
+            _say("nothing new: every delivery, the warehouse and the drop are up to date")
+            return True
+    number = sum(len(keys) for keys in partitions.values())
+    _say(f"running {len(partitions)} datasets, {number} partitions")
+    from goral_pipeline.orchestration import run as orchestration
+
+    outcome = orchestration.run_assets(settings, partitions, fetch=fetch, progress=_say)
+    for problem in outcome.problems:
+        _complain(problem)
+    return outcome.success
+
+
+def _build_as_of(settings: Settings, day: datetime) -> None:
+    from goral_pipeline.warehouse.as_of import build_as_of
+
+    with _ledger(settings) as ledger:
+        path = build_as_of(settings, ledger, day.date())
+    _say(f"built {path}; the usual warehouse and the drop are as they were")
+
+
+@contextmanager
+def _ledger(settings: Settings) -> Iterator[Ledger]:
+    from goral_pipeline.landing.ledger import Ledger
+
+    ledger = Ledger(settings.ledger)
+    try:
+        yield ledger
+    finally:
+        ledger.close()
+
+
+def _show_result(result: Ingested) -> None:
+    from goral_pipeline.ingestion import in_words
+
+    (_complain if result.state == "failed" else _say)(in_words(result))
+
+
+def _show_indicators(settings: Settings) -> None:
+    from goral_pipeline.publishing import manifest
+    from goral_pipeline.warehouse import build
+    from goral_pipeline.warehouse import query as warehouse
+
+    path = settings.warehouse / build.FILE
+    with warehouse.connect(path, memory_limit="1GB", threads=1) as con:
+        rows = warehouse.query(con, DEMO_TABLE)
+    _print_table(rows, Format.table)
+    pointed = manifest.latest(settings.drops)
+    if pointed:
+        _say(f"drop       {manifest.release(settings.drops, pointed['drop'])}")
+    _say(f'database   {path} (goral query "select ...")')
+    _say("interface  make dev, then http://127.0.0.1:3000")
+
+
+DEMO_TABLE = """
+select indicator, area_name as area, period, value::bigint as value, status
+from indicator_values
+where (period = '2022-12-01' and area_type = 'concession')
+    or (period = '2022-11' and area_type = 'nal_region')
+    or (period = '2022' and area_type = 'nal_region')
+order by period, indicator
+"""
+
+
+def _console(stderr: bool = False) -> Console:
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, soft_wrap=True)
+
+
+def _say(text: str) -> None:
+    """Tell on standard error, so that standard output holds rows alone."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def _complain(*lines: str) -> None:
+    for line in lines:
+        print(f"goral: {line}", file=sys.stderr, flush=True)
+
+
+def _print_rows(rows: list[dict[str, Any]], title: str) -> None:
+    from rich.table import Table
+
+    table = Table(title=title, box=None, pad_edge=False)
+    for name in rows[0] if rows else []:
+        table.add_column(name)
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row.values()))
+    _console().print(table)
+
+
+def _print_table(rows: pa.Table, format_: Format) -> None:
+    if format_ is Format.csv:
+        _print_csv(rows)
+    elif format_ is Format.json:
+        print(json.dumps(rows.to_pylist(), indent=2, default=str))
+    else:
+        _print_rows(rows.to_pylist(), "") if rows.num_rows else _say("no rows")
+
+
+def _print_csv(rows: pa.Table) -> None:
+    import csv
+
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(rows.column_names)
+    writer.writerows([_harmless(value) for value in row.values()] for row in rows.to_pylist())
+
+
+def _harmless(value: Any) -> Any:
+    """Text that a spreadsheet would run as a formula, made text; numbers stay numbers."""
+    if isinstance(value, str) and value.startswith(FORMULA_STARTS):
+        return f"'{value}"
+    return value
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,22 @@
+"""The clock: the one place that asks what time it is.
+
+Belongs here: the present moment and the calendar month or year it falls in. Months are calendar
+months in Europe/Amsterdam; moments are UTC. Does not belong here: arithmetic on dates of data.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+PROGRAMME_ZONE = ZoneInfo("Europe/Amsterdam")
+
+
+def now() -> datetime:
+    """The present moment, UTC, to the microsecond."""
+    return datetime.now(UTC)
+
+
+def current_month() -> str:
+    """The calendar month of the present moment in Amsterdam, e.g. `2026-11`."""
+    return now().astimezone(PROGRAMME_ZONE).strftime("%Y-%m")

@@ -1,0 +1,188 @@
+"""Generates, from the contracts, the files that are kept in the repository.
+
+Run as `python -m goral_pipeline.contracts.generate` (`make generate`); with `--check` nothing is
+written and the exit code is 1 when a file is out of date. What a program needs at run time (Arrow
+schemas, rules) is not a file: it comes from `model`.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from goral_pipeline import durable
+from goral_pipeline.contracts import model
+from goral_pipeline.contracts.model import Column, Contract, Table
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTE = "Generated from goral_pipeline/contracts by `make generate`; do not edit."
+
+DELIVERIES_COLUMNS = {
+    "delivery_id": ("VARCHAR", "Id of the delivery."),
+    "source": ("VARCHAR", "Publisher, e.g. ndw_dotnl."),
+    "dataset": ("VARCHAR", "Dataset, e.g. ndw_dotnl/locations."),
+    "partition": ("VARCHAR", "Month or edition the delivery is for."),
+    "received_at": ("TIMESTAMPTZ", "When it was received (knowledge date, UTC)."),
+    "demo": ("BOOLEAN", "Whether its content is invented."),
+}
+"""The warehouse's view of the ledger: the deliveries that the pointers point at."""
+
+
+def main(arguments: list[str]) -> int:
+    """Write the generated files, or with --check compare them."""
+    stale = [path for path, text in generated().items() if _read(path) != text]
+    if "--check" in arguments:
+        for path in stale:
+            print(f"{path.relative_to(ROOT)} is out of date: run `make generate` and commit it")
+        return 1 if stale else 0
+    for path in stale:
+        durable.make_folder(path.parent)
+        durable.write_bytes(path, generated()[path].encode())
+        print(f"wrote {path.relative_to(ROOT)}")
+    return 0
+
+
+def generated() -> dict[Path, str]:
+    """Every generated file and its text."""
+    return {
+        ROOT / "dbt_project/models/staging/_sources.yml": dbt_sources(),
+        ROOT / "dbt_project/models/marts/_marts.yml": dbt_marts(),
+        ROOT / "docs/reference/dictionary.md": dictionary(),
+    }
+
+
+def dbt_sources() -> str:
+    """The staged and derived tables as dbt sources."""
+    contracts = [*model.staged().values(), *model.derived().values()]
+    tables = [
+        {
+            "name": contract.relation(table),
+            "description": table.description,
+            "columns": [_dbt_column(column) for column in table.columns],
+        }
+        for contract in contracts
+        for table in contract.tables
+    ]
+    tables.append(
+        {
+            "name": "deliveries",
+            "description": "The deliveries the warehouse is built from: one a dataset and partition.",
+            "columns": [
+                {"name": name, "description": description, "data_type": sql_type}
+                for name, (sql_type, description) in DELIVERIES_COLUMNS.items()
+            ],
+        }
+    )
+    source = {
+        "name": "staged",
+        "schema": "staged",
+        "description": "Accepted rows of the deliveries that the ledger points at.",
+        "tables": tables,
+    }
+    return _yaml({"version": 2, "sources": [source]})
+
+
+def dbt_marts() -> str:
+    """The marts with enforced contract and the tests that follow from their rules."""
+    models = [
+        {
+            "name": table.name,
+            "description": table.description,
+            "config": {"contract": {"enforced": True}},
+            "columns": [_mart_column(column) for column in table.columns],
+            "data_tests": _mart_tests(table),
+        }
+        for contract in model.published().values()
+        for table in contract.tables
+    ]
+    return _yaml({"version": 2, "models": models})
+
+
+def _mart_tests(table: Table) -> list[dict[str, Any]]:
+    rules = [rule for rule in table.rules if not rule.name.endswith("_required")]
+    tests: list[dict[str, Any]] = [{"unique_key": {"arguments": {"columns": list(table.key)}}}]
+    if rules:
+        every = " and ".join(f"coalesce({rule.predicate}, true)" for rule in rules)
+        tests.append({"holds": {"name": f"{table.name}_holds", "arguments": {"predicate": every}}})
+    return tests
+
+
+def _mart_column(column: Column) -> dict[str, Any]:
+    constraints = {"constraints": [{"type": "not_null"}]} if column.required else {}
+    return _dbt_column(column) | constraints
+
+
+def _dbt_column(column: Column) -> dict[str, Any]:
+    return {"name": column.name, "description": column.description, "data_type": column.type}
+
+
+def dictionary() -> str:
+    """The data dictionary as a page of the documentation."""
+    parts = [f"<!-- {NOTE} -->", "# Data dictionary", ""]
+    parts += [
+        "Every column of every dataset, from its contract. Personal data: `none`; `pseudonymise` "
+        "(only a keyed hash is staged); `drop` (delivered, never staged).",
+        "",
+    ]
+    layers = (
+        ("Published", model.published()),
+        ("Staged", model.staged()),
+        ("Derived", model.derived()),
+    )
+    for title, contracts in layers:
+        parts += [f"## {title}", ""]
+        for contract in contracts.values():
+            parts += _dictionary_entry(contract)
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _dictionary_entry(contract: Contract) -> list[str]:
+    parts = [f"### {contract.dataset}", "", contract.description["purpose"], ""]
+    if "limitations" in contract.description:
+        parts += [f"*Limitations.* {contract.description['limitations']}", ""]
+    if contract in model.published().values() and not contract.is_published:
+        parts += ["*Not part of the drop.*", ""]
+    parts += [f"Contract `{contract.id}`, version {contract.version}.", ""]
+    for table in contract.tables:
+        parts += [f"#### {table.name}", "", f"{table.description} {table.grain}", ""]
+        parts += ["| column | type | unit | key | required | personal | meaning |"]
+        parts += ["|---|---|---|---|---|---|---|"]
+        parts += [_dictionary_row(column) for column in table.all_columns]
+        parts += [""]
+        if table.own_rules:
+            parts += ["| rule | holds when |", "|---|---|"]
+            parts += [f"| `{rule.name}` | {rule.description} |" for rule in table.own_rules]
+            parts += [""]
+    return parts
+
+
+def _dictionary_row(column: Column) -> str:
+    meaning = column.description
+    if column.codes:
+        meaning += " One of " + ", ".join(f"`{code}`" for code in column.codes) + "."
+    cells = (
+        f"`{column.name}`",
+        column.type,
+        column.unit or "",
+        str(column.key_position or ""),
+        "yes" if column.required else "",
+        "" if column.personal == "none" else column.personal,
+        meaning.replace("|", "\\|"),
+    )
+    return "| " + " | ".join(cells) + " |"
+
+
+def _yaml(content: dict[str, Any]) -> str:
+    import yaml
+
+    text: str = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
+    return f"# {NOTE}\n{text}"
+
+
+def _read(path: Path) -> str | None:
+    return path.read_text() if path.is_file() else None
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,337 @@
+"""Ingestion of one partition: ask, land, stage, and let the pointer move if all checks hold.
+
+Belongs here: the order of these steps and what comes of a partition. Does not belong here: how any
+of them is done, or in which order partitions go (`orchestration`, `cli`).
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from goral_pipeline import clock, durable
+from goral_pipeline.checks.reconciliation import reconcile, totals
+from goral_pipeline.contracts import Contract, staged
+from goral_pipeline.errors import (
+    DeliveryRejected,
+    GoralError,
+    NothingToAsk,
+    PermanentHttpError,
+    SettingsError,
+    StagingDied,
+    TransientHttpError,
+)
+from goral_pipeline.landing import store
+from goral_pipeline.landing.ledger import Delivery, Ledger, Staging
+from goral_pipeline.sources import SOURCES
+from goral_pipeline.sources.asking import Answer, Known, Question
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from goral_pipeline.settings import Settings
+
+State = Literal["new", "unchanged", "missing", "failed"]
+
+DEMO_PREFIX = "DEMO_"
+"""Files of the demo carry it in their name, so that they are known as such when delivered."""
+
+
+def in_words(result: Ingested) -> str:
+    """A line that tells what came of a partition."""
+    rows = "; ".join(
+        f"{table} {counts['accepted']} accepted, {counts['duplicate']} duplicate, "
+        f"{counts['quarantined']} quarantined"
+        for table, counts in result.rows.items()
+    )
+    text = ": ".join(part for part in (result.message, rows) if part)
+    return f"{result.dataset} {result.partition} {result.state}" + (f": {text}" if text else "")
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """What came of one partition.
+
+    `new`: the pointer moved. `unchanged`: it stands where it stood, rightly. `missing`: there is
+    no delivery. `failed`: something went wrong; the pointer stands where it stood.
+    """
+
+    dataset: str
+    partition: str
+    state: State
+    message: str = ""
+    delivery_id: str | None = None
+    rows: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Rows by table and outcome."""
+
+
+def ingest(
+    settings: Settings, ledger: Ledger, dataset: str, partition: str, *, fetch: bool
+) -> Ingested:
+    """Bring one partition up to date: ask the publisher if `fetch`, then stage what is not yet.
+
+    Raises:
+        SettingsError: when it cannot be done at all as things are set.
+    """
+    message = ""
+    try:
+        if fetch:
+            _fetch(settings, ledger, dataset, partition)
+    except NothingToAsk as reason:
+        message = str(reason)
+    except (PermanentHttpError, TransientHttpError, DeliveryRejected) as problem:
+        return Ingested(dataset, partition, "failed", str(problem))
+    return _bring_up_to_date(settings, ledger, dataset, partition, message)
+
+
+def deliver(
+    settings: Settings, ledger: Ledger, dataset: str, partition: str | None, file: Path
+) -> Ingested:
+    """Take in a file given by hand as the delivery of a partition, and stage it.
+
+    Without a partition a snapshot is taken as today's.
+
+    Raises:
+        SettingsError: when the dataset, the partition or the file is not one.
+    """
+    contract = contract_of(dataset)
+    if partition is None and not contract.is_snapshot:
+        raise SettingsError(
+            f"{dataset} holds events: say which {contract.partition} the file is for, with "
+            f"--partition, e.g. --partition {contract.first_partition}"
+        )
+    partition = check_partition(contract, partition or current_partition(contract))
+    if not file.is_file():
+        raise SettingsError(f"{file} is not a file")
+    try:
+        with store.receiving(settings.landing, settings.max_delivery_mib) as incoming:
+            with file.open("rb") as content:
+                shutil.copyfileobj(content, incoming, store.MIB)  # type: ignore[misc]
+            incoming.close()
+            answer = Answer(
+                origin=file.name,
+                content_key=incoming.sha256,
+                demo=file.name.startswith(DEMO_PREFIX),
+            )
+            _land(settings, ledger, dataset, partition, incoming, answer)
+    except DeliveryRejected as problem:
+        return Ingested(dataset, partition, "failed", str(problem))
+    return _bring_up_to_date(settings, ledger, dataset, partition, "")
+
+
+def has_news(
+    settings: Settings, ledger: Ledger, dataset: str, partition: str, *, fetch: bool
+) -> bool:
+    """Whether a run would do anything for a partition; nothing is written to find out.
+
+    A publisher that does not answer properly counts as news: the run will say what is wrong.
+    """
+    if _needs_staging(settings, ledger, dataset, partition):
+        return True
+    if not fetch:
+        return False
+    try:
+        with _asked(settings, ledger, dataset, partition) as (_, _, answer):
+            return answer is not None
+    except NothingToAsk:
+        return False
+    except GoralError:
+        return True
+
+
+def contract_of(dataset: str) -> Contract:
+    """The contract of a source dataset.
+
+    Raises:
+        SettingsError: when there is no such dataset, naming those there are.
+    """
+    try:
+        return staged()[dataset]
+    except KeyError:
+        known = ", ".join(sorted(staged()))
+        raise SettingsError(f"there is no dataset {dataset!r}; there are {known}") from None
+
+
+def current_partition(contract: Contract) -> str:
+    """The partition that today falls in."""
+    month = clock.current_month()
+    return month[:4] if contract.partition == "year" else month
+
+
+def check_partition(contract: Contract, partition: str) -> str:
+    """A partition as the contract has them.
+
+    Raises:
+        SettingsError: when it is none, or lies before the first or in the future.
+    """
+    import re
+
+    form, example = (
+        (r"\d{4}", "2022")
+        if contract.partition == "year"
+        else (r"\d{4}-(0[1-9]|1[0-2])", "2022-07")
+    )
+    if not re.fullmatch(form, partition, re.ASCII):
+        raise SettingsError(
+            f"{contract.dataset} is kept by {contract.partition}: {partition!r} is not of the "
+            f"form {example}"
+        )
+    if not contract.first_partition <= partition <= current_partition(contract):
+        raise SettingsError(
+            f"{contract.dataset} goes from {contract.first_partition} to "
+            f"{current_partition(contract)}; {partition} lies outside"
+        )
+    return partition
+
+
+def _fetch(settings: Settings, ledger: Ledger, dataset: str, partition: str) -> None:
+    """Ask the publisher; land what is new."""
+    with _asked(settings, ledger, dataset, partition) as (_, incoming, answer):
+        if answer is not None:
+            _land(settings, ledger, dataset, partition, incoming, answer)
+
+
+@contextmanager
+def _asked(
+    settings: Settings, ledger: Ledger, dataset: str, partition: str
+) -> Iterator[tuple[Delivery | None, store.Incoming, Answer | None]]:
+    """Ask the publisher, given what was delivered before; the answer is None without news."""
+    contract = contract_of(dataset)
+    before = ledger.latest_delivery(dataset, partition)
+    known = Known(before.origin, before.etag, before.last_modified) if before else None
+    with store.receiving(settings.landing, settings.max_delivery_mib) as incoming:
+        question = Question(partition, current_partition(contract), settings, incoming, known)
+        answer = SOURCES[dataset].fetch(question)
+        if answer and before and answer.content_key == before.content_key:
+            answer = None
+        yield before, incoming, answer
+
+
+def _land(
+    settings: Settings,
+    ledger: Ledger,
+    dataset: str,
+    partition: str,
+    incoming: store.Incoming,
+    answer: Answer,
+) -> None:
+    before = ledger.latest_delivery(dataset, partition)
+    if before and before.content_key == answer.content_key:
+        return
+    extension = SOURCES[dataset].extension
+    store.keep(settings.landing, dataset, extension, incoming)
+    ledger.add_delivery(
+        dataset=dataset,
+        partition=partition,
+        sha256=incoming.sha256,
+        content_key=answer.content_key,
+        extension=extension,
+        size=incoming.size,
+        origin=answer.origin,
+        etag=answer.etag,
+        last_modified=answer.last_modified,
+        demo=answer.demo,
+    )
+
+
+def _needs_staging(settings: Settings, ledger: Ledger, dataset: str, partition: str) -> bool:
+    latest = ledger.latest_delivery(dataset, partition)
+    if latest is None:
+        return False
+    wanted = _fingerprint(settings, dataset)
+    return not any(
+        current.delivery.delivery_id == latest.delivery_id and current.fingerprint == wanted
+        for current in ledger.current(dataset, partition)
+    )
+
+
+def _bring_up_to_date(
+    settings: Settings, ledger: Ledger, dataset: str, partition: str, message: str
+) -> Ingested:
+    """Stage the latest delivery if that was not done, and move the pointer if it passes."""
+    latest = ledger.latest_delivery(dataset, partition)
+    if latest is None:
+        return Ingested(dataset, partition, "missing", message or "nothing was delivered")
+    if not _needs_staging(settings, ledger, dataset, partition):
+        current = ledger.current(dataset, partition)[0]
+        rows = totals(ledger.counts(current.staging_id))
+        return Ingested(dataset, partition, "unchanged", message, latest.delivery_id, rows)
+    try:
+        staging = _stage(settings, latest)
+        received = {file.table_name: file.received for file in staging.files}
+        if problems := reconcile(received, staging.counts):
+            raise DeliveryRejected(f"records are not accounted for: {'; '.join(problems)}")
+    except DeliveryRejected as problem:
+        text = f"{dataset} {partition}, delivery {latest.delivery_id}: {problem}"
+        if latest.problem != text:
+            ledger.reject(latest.delivery_id, text)
+        return Ingested(dataset, partition, "failed", text, latest.delivery_id)
+    except StagingDied as problem:
+        text = f"{dataset} {partition}, delivery {latest.delivery_id}: {problem}"
+        return Ingested(dataset, partition, "failed", text, latest.delivery_id)
+    ledger.accept(staging)
+    return Ingested(
+        dataset, partition, "new", message, latest.delivery_id, totals(staging.counts)
+    )
+
+
+def _stage(settings: Settings, delivery: Delivery) -> Staging:
+    from goral_pipeline.staging.stage import Job
+    from goral_pipeline.staging.worker import stage_apart
+
+    spill = settings.landing / "spill"
+    durable.make_folder(spill, durable.PRIVATE)
+    job = Job(
+        dataset=delivery.dataset,
+        partition=delivery.partition,
+        delivery_id=delivery.delivery_id,
+        fingerprint=_fingerprint(settings, delivery.dataset),
+        landed=store.place(
+            settings.landing, delivery.dataset, delivery.sha256, delivery.extension
+        ),
+        home=settings.home_folder,
+        spill=spill,
+        key=_key(settings, delivery.dataset),
+        memory_limit=settings.duckdb_memory_limit,
+        threads=settings.duckdb_threads,
+    )
+    return stage_apart(
+        job, seconds=settings.staging_seconds, memory_mib=settings.staging_memory_mib
+    )
+
+
+def _key(settings: Settings, dataset: str) -> bytes | None:
+    from goral_pipeline.staging.pseudonym import programme_key
+
+    return programme_key(settings) if contract_of(dataset).needs_key else None
+
+
+def _fingerprint(settings: Settings, dataset: str) -> str:
+    from goral_pipeline.staging.stage import fingerprint
+
+    return fingerprint(contract_of(dataset), SOURCES[dataset], _key(settings, dataset))
+
+
+Progress = Callable[[Ingested], None]
+
+
+def ingest_all(
+    settings: Settings,
+    ledger: Ledger,
+    dataset: str,
+    partitions: list[str],
+    *,
+    fetch: bool,
+    progress: Progress = lambda _: None,
+) -> list[Ingested]:
+    """Bring partitions of a dataset up to date, one after the other, telling of each."""
+    results = []
+    for partition in partitions:
+        result = ingest(settings, ledger, dataset, partition, fetch=fetch)
+        progress(result)
+        results.append(result)
+    return results

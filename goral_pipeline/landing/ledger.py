@@ -1,0 +1,496 @@
+"""The ledger: what was delivered, what staging made of it, and which version counts.
+
+Belongs here: the tables, and functions that record a fact or answer a question, each in one
+transaction. Does not belong here: files, deliveries' content, decisions. Facts are added, not
+changed, but for the state of a delivery; so "as of" a day is a filter on `received_at`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.types import TypeDecorator
+
+from goral_pipeline import clock, durable
+from goral_pipeline.errors import SettingsError
+
+State = Literal["received", "accepted", "rejected"]
+Outcome = Literal["accepted", "duplicate", "quarantined"]
+
+
+class _Moment(TypeDecorator[datetime]):
+    """A moment in UTC, on databases that keep no zone too."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        return value.astimezone(UTC) if value is not None else None
+
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+_metadata = sa.MetaData()
+
+_deliveries = sa.Table(
+    "deliveries",
+    _metadata,
+    sa.Column("delivery_id", sa.String(16), primary_key=True),
+    sa.Column("dataset", sa.String(80), nullable=False),
+    sa.Column("partition", sa.String(10), nullable=False),
+    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.Column("content_key", sa.String(64), nullable=False),
+    sa.Column("extension", sa.String(20), nullable=False),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("origin", sa.String(500), nullable=False),
+    sa.Column("etag", sa.String(200)),
+    sa.Column("last_modified", sa.String(60)),
+    sa.Column("demo", sa.Boolean, nullable=False),
+    sa.Column("received_at", _Moment, nullable=False),
+    sa.Column("supersedes", sa.ForeignKey("deliveries.delivery_id")),
+    sa.Column("state", sa.String(10), nullable=False),
+    sa.Column("problem", sa.Text),
+    sa.Index("deliveries_by_partition", "dataset", "partition", "received_at"),
+)
+_stagings = sa.Table(
+    "stagings",
+    _metadata,
+    sa.Column("staging_id", sa.String(40), primary_key=True),
+    sa.Column("delivery_id", sa.ForeignKey("deliveries.delivery_id"), nullable=False),
+    sa.Column("fingerprint", sa.String(16), nullable=False),
+    sa.Column("contract_version", sa.String(20), nullable=False),
+    sa.Column("key_id", sa.String(16)),
+    sa.Column("staged_at", _Moment, nullable=False),
+)
+_staged_files = sa.Table(
+    "staged_files",
+    _metadata,
+    sa.Column("staging_id", sa.ForeignKey("stagings.staging_id"), primary_key=True),
+    sa.Column("table_name", sa.String(80), primary_key=True),
+    sa.Column("path", sa.String(500), nullable=False),
+    sa.Column("received", sa.BigInteger, nullable=False),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("sha256", sa.String(64), nullable=False),
+)
+_staged_counts = sa.Table(
+    "staged_counts",
+    _metadata,
+    sa.Column("staging_id", sa.ForeignKey("stagings.staging_id"), primary_key=True),
+    sa.Column("table_name", sa.String(80), primary_key=True),
+    sa.Column("outcome", sa.String(12), primary_key=True),
+    sa.Column("reason", sa.String(80), primary_key=True),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+)
+_staged_months = sa.Table(
+    "staged_months",
+    _metadata,
+    sa.Column("staging_id", sa.ForeignKey("stagings.staging_id"), primary_key=True),
+    sa.Column("table_name", sa.String(80), primary_key=True),
+    sa.Column("month", sa.String(7), primary_key=True),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+)
+_pointers = sa.Table(
+    "pointers",
+    _metadata,
+    sa.Column("pointer_id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("dataset", sa.String(80), nullable=False),
+    sa.Column("partition", sa.String(10), nullable=False),
+    sa.Column("staging_id", sa.ForeignKey("stagings.staging_id"), nullable=False),
+    sa.Column("moved_at", _Moment, nullable=False),
+    sa.Index("pointers_by_partition", "dataset", "partition", "pointer_id"),
+)
+_drops = sa.Table(
+    "drops",
+    _metadata,
+    sa.Column("drop_id", sa.String(80), primary_key=True),
+    sa.Column("manifest_sha256", sa.String(64), nullable=False),
+    sa.Column("fingerprint", sa.String(64), nullable=False),
+    sa.Column("demo", sa.Boolean, nullable=False),
+    sa.Column("published_at", _Moment, nullable=False),
+)
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One delivery of one partition of one dataset, as it came."""
+
+    delivery_id: str
+    dataset: str
+    partition: str
+    sha256: str
+    content_key: str
+    """Hash of what matters in it: equal keys mean that nothing new was delivered."""
+    extension: str
+    bytes: int
+    origin: str
+    etag: str | None
+    last_modified: str | None
+    demo: bool
+    received_at: datetime
+    supersedes: str | None
+    state: State
+    problem: str | None
+
+
+@dataclass(frozen=True)
+class StagedFile:
+    """Accepted rows of one table of one delivery; `path` is relative to GORAL_HOME.
+
+    `received` counts the rows delivered, `rows` those accepted.
+    """
+
+    table_name: str
+    path: str
+    received: int
+    rows: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Count:
+    """How many rows of a table ended how; `reason` is empty for accepted rows."""
+
+    table_name: str
+    outcome: Outcome
+    reason: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class Staging:
+    """What staging made of a delivery."""
+
+    delivery_id: str
+    fingerprint: str
+    contract_version: str
+    key_id: str | None
+    files: tuple[StagedFile, ...]
+    counts: tuple[Count, ...]
+    months: tuple[tuple[str, str, int], ...]
+    """(table, month, accepted rows)."""
+
+    @property
+    def staging_id(self) -> str:
+        """Delivery and fingerprint together."""
+        return f"{self.delivery_id}-{self.fingerprint}"
+
+
+@dataclass(frozen=True)
+class Current:
+    """What a partition's pointer points at."""
+
+    delivery: Delivery
+    staging_id: str
+    fingerprint: str
+    files: tuple[StagedFile, ...] = field(default=())
+
+
+class Ledger:
+    """A connection to the ledger; the tables are made where they are missing."""
+
+    def __init__(self, url: str) -> None:
+        """Open the ledger at a SQLAlchemy URL.
+
+        Raises:
+            SettingsError: when the database cannot be reached; the URL, which may hold a
+                password, is not shown.
+        """
+        try:
+            self._engine = sa.create_engine(url, **_engine_options(url))
+            if self._engine.dialect.name == "sqlite":
+                sa.event.listen(self._engine, "connect", _configure_sqlite)
+            _metadata.create_all(self._engine)
+        except sa.exc.SQLAlchemyError as error:
+            cause = type(getattr(error, "orig", None) or error).__name__
+            raise SettingsError(
+                f"the ledger cannot be opened ({cause}); check GORAL_LEDGER_URL and GORAL_HOME"
+            ) from None
+
+    def close(self) -> None:
+        """Give back the connections."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _write(self) -> Iterator[sa.Connection]:
+        with self._engine.begin() as connection:
+            yield connection
+
+    # --- deliveries ---------------------------------------------------------------------------
+
+    def latest_delivery(self, dataset: str, partition: str) -> Delivery | None:
+        """The delivery received last for a partition, whatever became of it."""
+        query = (
+            sa.select(_deliveries)
+            .where(_deliveries.c.dataset == dataset, _deliveries.c.partition == partition)
+            .order_by(_deliveries.c.received_at.desc(), _deliveries.c.delivery_id)
+            .limit(1)
+        )
+        found = self._all(query)
+        return Delivery(**found[0]) if found else None
+
+    def delivery(self, delivery_id: str) -> Delivery | None:
+        """The delivery of that id."""
+        found = self._all(sa.select(_deliveries).where(_deliveries.c.delivery_id == delivery_id))
+        return Delivery(**found[0]) if found else None
+
+    def deliveries(self) -> list[Delivery]:
+        """Every delivery, the first received first."""
+        query = sa.select(_deliveries).order_by(
+            _deliveries.c.received_at, _deliveries.c.delivery_id
+        )
+        return [Delivery(**row) for row in self._all(query)]
+
+    def add_delivery(
+        self,
+        *,
+        dataset: str,
+        partition: str,
+        sha256: str,
+        content_key: str,
+        extension: str,
+        size: int,
+        origin: str,
+        etag: str | None,
+        last_modified: str | None,
+        demo: bool,
+    ) -> Delivery:
+        """Record a delivery that now lies in landing."""
+        same = sa.select(sa.func.count()).where(
+            _deliveries.c.dataset == dataset,
+            _deliveries.c.partition == partition,
+            _deliveries.c.sha256 == sha256,
+        )
+        with self._write() as connection:
+            times_before = connection.execute(same).scalar_one()
+            current = self._current(connection, dataset, partition, None)
+            delivery = Delivery(
+                delivery_id=_delivery_id(dataset, partition, sha256, times_before),
+                dataset=dataset,
+                partition=partition,
+                sha256=sha256,
+                content_key=content_key,
+                extension=extension,
+                bytes=size,
+                origin=origin[:500],
+                etag=etag,
+                last_modified=last_modified,
+                demo=demo,
+                received_at=clock.now(),
+                supersedes=current[0].delivery.delivery_id if current else None,
+                state="received",
+                problem=None,
+            )
+            connection.execute(_deliveries.insert().values(**vars(delivery)))
+        return delivery
+
+    def reject(self, delivery_id: str, problem: str) -> None:
+        """Record that a delivery was rejected, and why; the pointer stays where it is."""
+        with self._write() as connection:
+            connection.execute(
+                _deliveries.update()
+                .where(_deliveries.c.delivery_id == delivery_id)
+                .values(state="rejected", problem=problem)
+            )
+
+    # --- staging and pointers -----------------------------------------------------------------
+
+    def accept(self, staging: Staging) -> None:
+        """Record a staging and move its partition's pointer to it, in one transaction."""
+        staging_id = staging.staging_id
+        with self._write() as connection:
+            delivery = connection.execute(
+                sa.select(_deliveries.c.dataset, _deliveries.c.partition).where(
+                    _deliveries.c.delivery_id == staging.delivery_id
+                )
+            ).one()
+            known = sa.select(_stagings.c.staging_id).where(_stagings.c.staging_id == staging_id)
+            if connection.execute(known).first() is None:
+                self._insert_staging(connection, staging)
+            connection.execute(
+                _deliveries.update()
+                .where(_deliveries.c.delivery_id == staging.delivery_id)
+                .values(state="accepted", problem=None)
+            )
+            connection.execute(
+                _pointers.insert().values(
+                    dataset=delivery.dataset,
+                    partition=delivery.partition,
+                    staging_id=staging_id,
+                    moved_at=clock.now(),
+                )
+            )
+
+    def _insert_staging(self, connection: sa.Connection, staging: Staging) -> None:
+        key = {"staging_id": staging.staging_id}
+        connection.execute(
+            _stagings.insert().values(
+                **key,
+                delivery_id=staging.delivery_id,
+                fingerprint=staging.fingerprint,
+                contract_version=staging.contract_version,
+                key_id=staging.key_id,
+                staged_at=clock.now(),
+            )
+        )
+        for table, rows in (
+            (_staged_files, [key | vars(file) for file in staging.files]),
+            (_staged_counts, [key | vars(count) for count in staging.counts]),
+            (
+                _staged_months,
+                [
+                    key | {"table_name": table_name, "month": month, "rows": number}
+                    for table_name, month, number in staging.months
+                ],
+            ),
+        ):
+            if rows:
+                connection.execute(table.insert(), rows)
+
+    def current(
+        self,
+        dataset: str | None = None,
+        partition: str | None = None,
+        as_of: datetime | None = None,
+    ) -> list[Current]:
+        """What the pointers point at, by dataset and partition; as known at `as_of` if given."""
+        with self._engine.connect() as connection:
+            return self._current(connection, dataset, partition, as_of)
+
+    def _current(
+        self,
+        connection: sa.Connection,
+        dataset: str | None,
+        partition: str | None,
+        as_of: datetime | None,
+    ) -> list[Current]:
+        conditions: list[sa.ColumnElement[bool]] = []
+        if dataset is not None:
+            conditions.append(_pointers.c.dataset == dataset)
+        if partition is not None:
+            conditions.append(_pointers.c.partition == partition)
+        if as_of is not None:
+            conditions.append(_deliveries.c.received_at <= as_of)
+        joined = _pointers.join(_stagings).join(_deliveries)
+        newest = (
+            sa.select(sa.func.max(_pointers.c.pointer_id))
+            .select_from(joined)
+            .where(*conditions)
+            .group_by(_pointers.c.dataset, _pointers.c.partition)
+        )
+        query = (
+            sa.select(_stagings.c.staging_id, _stagings.c.fingerprint, *_deliveries.c)
+            .select_from(joined)
+            .where(_pointers.c.pointer_id.in_(newest))
+            .order_by(_pointers.c.dataset, _pointers.c.partition)
+        )
+        rows = [dict(row) for row in connection.execute(query).mappings()]
+        files = self._files(connection, [row["staging_id"] for row in rows])
+        return [
+            Current(
+                staging_id=(staging_id := row.pop("staging_id")),
+                fingerprint=row.pop("fingerprint"),
+                delivery=Delivery(**row),
+                files=tuple(files.get(staging_id, ())),
+            )
+            for row in rows
+        ]
+
+    def _files(
+        self, connection: sa.Connection, staging_ids: Sequence[str]
+    ) -> dict[str, list[StagedFile]]:
+        query = sa.select(_staged_files).order_by(
+            _staged_files.c.staging_id, _staged_files.c.table_name
+        )
+        wanted = set(staging_ids)
+        files: dict[str, list[StagedFile]] = {}
+        for row in connection.execute(query).mappings():
+            entry = dict(row)
+            staging_id = entry.pop("staging_id")
+            if staging_id in wanted:
+                files.setdefault(staging_id, []).append(StagedFile(**entry))
+        return files
+
+    def counts(self, staging_id: str) -> list[Count]:
+        """How the rows of a staging ended."""
+        query = (
+            sa.select(_staged_counts)
+            .where(_staged_counts.c.staging_id == staging_id)
+            .order_by(_staged_counts.c.table_name, _staged_counts.c.outcome)
+        )
+        return [
+            Count(row["table_name"], row["outcome"], row["reason"], row["rows"])
+            for row in self._all(query)
+        ]
+
+    def months(self, staging_id: str) -> list[str]:
+        """The months that the accepted rows of a staging touch."""
+        query = (
+            sa.select(_staged_months.c.month)
+            .where(_staged_months.c.staging_id == staging_id)
+            .distinct()
+            .order_by(_staged_months.c.month)
+        )
+        return [row["month"] for row in self._all(query)]
+
+    # --- drops --------------------------------------------------------------------------------
+
+    def add_drop(self, drop_id: str, manifest_sha256: str, fingerprint: str, demo: bool) -> None:
+        """Record a published drop; a drop already recorded stays as it is."""
+        with self._write() as connection:
+            known = sa.select(_drops.c.drop_id).where(_drops.c.drop_id == drop_id)
+            if connection.execute(known).first() is None:
+                connection.execute(
+                    _drops.insert().values(
+                        drop_id=drop_id,
+                        manifest_sha256=manifest_sha256,
+                        fingerprint=fingerprint,
+                        demo=demo,
+                        published_at=clock.now(),
+                    )
+                )
+
+    def drops(self) -> list[dict[str, Any]]:
+        """The published drops, the oldest first."""
+        return self._all(sa.select(_drops).order_by(_drops.c.published_at, _drops.c.drop_id))
+
+    def _all(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
+        with self._engine.connect() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def _delivery_id(dataset: str, partition: str, sha256: str, times_before: int) -> str:
+    # No clock and no counter of the ledger's: the same deliveries give the same ids, and with
+    # them the same staged files, on every machine.
+    text = f"{dataset}|{partition}|{sha256}|{times_before}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _engine_options(url: str) -> dict[str, Any]:
+    parsed = sa.make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return {"pool_pre_ping": True}
+    if parsed.database:
+        from pathlib import Path
+
+        durable.make_folder(Path(parsed.database).parent)
+    return {"connect_args": {"timeout": 30}, "poolclass": sa.pool.NullPool}
+
+
+
+def _configure_sqlite(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute("pragma journal_mode=wal")
+    cursor.execute("pragma synchronous=full")
+    cursor.execute("pragma foreign_keys=on")
+    cursor.close()

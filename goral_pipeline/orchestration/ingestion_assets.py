@@ -1,0 +1,137 @@
+"""Assets of the deliveries: for each dataset what landed, and what was staged of it."""
+
+# No postponed annotations here: Dagster reads those of context and config.
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from goral_pipeline.contracts import Contract, staged
+from goral_pipeline.ingestion import Ingested, in_words, ingest_all
+from goral_pipeline.landing.ledger import Ledger
+from goral_pipeline.orchestration.partitions import partitions_of
+from goral_pipeline.orchestration.telling import teller
+from goral_pipeline.settings import Settings
+
+RECONCILIATION = "reconciliation"
+
+
+class IngestConfig(dg.Config):
+    """How a run ingests."""
+
+    fetch: bool = True
+    """Ask the publishers; without it only what was delivered is staged."""
+
+
+def landing_key(dataset: str) -> dg.AssetKey:
+    """Asset of a dataset's deliveries as they came."""
+    return dg.AssetKey(["landing", *dataset.split("/")])
+
+
+def staging_key(dataset: str) -> dg.AssetKey:
+    """Asset of a dataset's accepted rows."""
+    return dg.AssetKey(["staging", *dataset.split("/")])
+
+
+def ingestion_assets(settings: Settings) -> list[dg.AssetsDefinition]:
+    """Two assets a dataset, landing and staging, and the check between them and all else."""
+    return [_dataset_assets(settings, contract) for contract in staged().values()]
+
+
+def _dataset_assets(settings: Settings, contract: Contract) -> dg.AssetsDefinition:
+    dataset = contract.dataset
+    landing, staging = landing_key(dataset), staging_key(dataset)
+    partitions = partitions_of(contract)
+
+    @dg.multi_asset(
+        name=f"ingest__{dataset.replace('/', '__')}",
+        specs=[
+            # Skippable, for which partitions are there is said by an event for each.
+            dg.AssetSpec(
+                landing,
+                group_name="landing",
+                kinds={"file"},
+                description=f"Deliveries of {dataset} as they came. {contract.name}.",
+                partitions_def=partitions,
+                skippable=True,
+            ),
+            dg.AssetSpec(
+                staging,
+                deps=[landing],
+                group_name="staging",
+                kinds={"parquet", "duckdb"},
+                description=contract.description["purpose"],
+                partitions_def=partitions,
+                skippable=True,
+                metadata={"contract": contract.id, "contract_version": contract.version},
+            ),
+        ],
+        check_specs=[
+            dg.AssetCheckSpec(
+                RECONCILIATION,
+                asset=staging,
+                blocking=True,
+                description=(
+                    "Each partition's newest delivery could be read, every record of it is "
+                    "accounted for, and no more than the contract's share is bad."
+                ),
+            )
+        ],
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def ingest_dataset(
+        context: dg.AssetExecutionContext, config: IngestConfig
+    ) -> Iterator[dg.AssetCheckResult]:
+        tell = teller(context)
+        ledger = Ledger(settings.ledger)
+        months = [key for key in context.partition_keys if key >= contract.first_partition]
+        results = ingest_all(
+            settings,
+            ledger,
+            dataset,
+            months,
+            fetch=config.fetch,
+            progress=lambda result: tell(in_words(result)),
+        )
+        ledger.close()
+        for result in results:
+            for event in _events(result, landing, staging):
+                context.log_event(event)
+        failed = [result for result in results if result.state == "failed"]
+        yield dg.AssetCheckResult(
+            check_name=RECONCILIATION,
+            asset_key=staging,
+            passed=not failed,
+            metadata={result.partition: result.message for result in failed}
+            | {"partitions_checked": len(results)},
+        )
+        if failed:
+            raise dg.Failure(
+                f"{len(failed)} of {len(results)} partitions of {dataset} failed; they keep "
+                "their previous version:\n" + "\n".join(in_words(result) for result in failed),
+                allow_retries=False,
+            )
+
+    return ingest_dataset
+
+
+def _events(
+    result: Ingested, landing: dg.AssetKey, staging: dg.AssetKey
+) -> Iterator[dg.AssetMaterialization]:
+    """What is there of a partition after the run; what is not there stays missing."""
+    if result.delivery_id is None:
+        return
+    yield dg.AssetMaterialization(
+        landing, partition=result.partition, metadata={"delivery": result.delivery_id}
+    )
+    if result.state in ("new", "unchanged"):
+        counts = {
+            f"{table}_{outcome}": number
+            for table, outcomes in result.rows.items()
+            for outcome, number in outcomes.items()
+        }
+        yield dg.AssetMaterialization(
+            staging,
+            partition=result.partition,
+            metadata={"delivery": result.delivery_id, "state": result.state, **counts},
+        )

@@ -1,0 +1,27 @@
+"""Partitions: calendar months in Europe/Amsterdam, and years for editions."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from goral_pipeline.clock import PROGRAMME_ZONE
+from goral_pipeline.contracts import Contract, staged
+
+# The running month and year are partitions too: a snapshot is received in them.
+_RUNNING = 1
+
+
+def partitions_of(contract: Contract) -> dg.TimeWindowPartitionsDefinition:
+    """The partitions of a dataset; datasets of one kind share theirs, so that they run together."""
+    first = min(c.first_partition for c in staged().values() if c.partition == contract.partition)
+    if contract.partition == "year":
+        return dg.TimeWindowPartitionsDefinition(
+            start=first,
+            fmt="%Y",
+            cron_schedule="0 0 1 1 *",
+            timezone=str(PROGRAMME_ZONE),
+            end_offset=_RUNNING,
+        )
+    return dg.MonthlyPartitionsDefinition(
+        start_date=first, fmt="%Y-%m", timezone=str(PROGRAMME_ZONE), end_offset=_RUNNING
+    )

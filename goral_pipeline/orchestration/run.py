@@ -1,0 +1,154 @@
+"""Running the assets in this process, as the command line does: the same as Dagster does.
+
+Belongs here: which runs a command makes. Does not belong here: what an asset does.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from goral_pipeline import durable
+from goral_pipeline.contracts import staged
+from goral_pipeline.orchestration.build import build_defs, dbt_resource
+from goral_pipeline.orchestration.ingestion_assets import landing_key, staging_key
+from goral_pipeline.orchestration.telling import TELLING
+
+if TYPE_CHECKING:
+    from goral_pipeline.settings import Settings
+
+RANGE_START = "dagster/asset_partition_range_start"
+RANGE_END = "dagster/asset_partition_range_end"
+
+INSTANCE = """\
+# Written by `goral` where it was missing; change it as you like.
+telemetry:
+  enabled: false
+"""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended."""
+
+    success: bool
+    problems: tuple[str, ...]
+
+
+def prepare_home(settings: Settings) -> Path:
+    """Make DAGSTER_HOME, with its configuration, and let Dagster know it."""
+    home = durable.make_folder(settings.dagster_home)
+    if not (home / "dagster.yaml").exists():
+        durable.write_bytes(home / "dagster.yaml", INSTANCE.encode())
+    os.environ["DAGSTER_HOME"] = str(home)
+    return home
+
+
+def run_assets(
+    settings: Settings,
+    partitions: dict[str, list[str]],
+    *,
+    fetch: bool,
+    progress: Callable[[str], None],
+) -> Outcome:
+    """Ingest partitions by dataset, then build the warehouse, then publish.
+
+    A dataset that fails does not keep the others back: the warehouse is built from pointers. The
+    drop is published by its own rule: not with a partition left behind.
+    """
+    prepare_home(settings)
+    assets = list(build_defs(settings=settings).assets or [])
+    problems: list[str] = []
+    with dg.DagsterInstance.get() as instance, _telling(progress):
+        for selection, first, last in _ranges(partitions):
+            tags = {RANGE_START: first, RANGE_END: last}
+            config = {"ops": _ingest_config(selection, fetch=fetch)}
+            problems += _run(instance, assets, selection, config, tags)
+        ingestion = [key for dataset in staged() for key in _keys(dataset)]
+        rest = dg.AssetSelection.all() - dg.AssetSelection.assets(*ingestion)
+        problems += _run(instance, assets, rest, {}, {})
+    return Outcome(not problems, tuple(problems))
+
+
+def _run(
+    instance: dg.DagsterInstance,
+    assets: list[Any],
+    selection: Any,
+    config: dict[str, Any],
+    tags: dict[str, str],
+) -> list[str]:
+    """One run in this process; gives what failed in it."""
+    # Dagster's own account of the run is in its event log; the screen gets `progress`.
+    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    # What dbt prints is in the log of the run too.
+    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+        result = dg.materialize(
+            assets,
+            selection=selection,
+            instance=instance,
+            resources={"dbt": dbt_resource()},
+            tags=tags,
+            run_config=config | quiet,
+            raise_on_error=False,
+        )
+    return _problems(result)
+
+
+@contextmanager
+def _telling(progress: Callable[[str], None]) -> Iterator[None]:
+    """Hand what the assets tell of their work to `progress`."""
+    handler = logging.Handler()
+    handler.emit = lambda record: progress(record.getMessage())  # type: ignore[method-assign]
+    TELLING.addHandler(handler)
+    TELLING.setLevel(logging.INFO)
+    TELLING.propagate = False
+    try:
+        yield
+    finally:
+        TELLING.removeHandler(handler)
+
+
+def _ranges(
+    partitions: dict[str, list[str]],
+) -> list[tuple[list[dg.AssetKey], str, str]]:
+    """The runs that ingest: datasets with the same range go in one."""
+    together: dict[tuple[str, str], list[str]] = {}
+    for dataset, keys in partitions.items():
+        if keys:
+            together.setdefault((keys[0], keys[-1]), []).append(dataset)
+    # Years before months: what locations are placed in comes first.
+    return [
+        ([key for dataset in datasets for key in _keys(dataset)], *ends)
+        for ends, datasets in sorted(together.items(), key=lambda item: len(item[0][0]))
+    ]
+
+
+def _ingest_config(selection: Sequence[dg.AssetKey], *, fetch: bool) -> dict[str, Any]:
+    ops = {f"ingest__{'__'.join(key.path[1:])}" for key in selection}
+    return {op: {"config": {"fetch": fetch}} for op in sorted(ops)}
+
+
+def _keys(dataset: str) -> tuple[dg.AssetKey, dg.AssetKey]:
+    return landing_key(dataset), staging_key(dataset)
+
+
+def _problems(result: dg.ExecuteInProcessResult) -> list[str]:
+    """What failed in a run, in its own words."""
+    texts = []
+    for event in result.get_step_failure_events():
+        data = event.step_failure_data
+        details = data.user_failure_data
+        cause = data.error.cause if data.error and data.error.cause else data.error
+        texts.append(
+            details.description
+            if details and details.description
+            else f"{event.step_key}: {cause.message.strip() if cause else 'failed'}"
+        )
+    return texts

@@ -1,0 +1,133 @@
+"""Assets of the warehouse and the drop: placement, dbt's models, publication."""
+
+# No postponed annotations here: Dagster reads those of context and config.
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import (
+    DagsterDbtTranslator,
+    DagsterDbtTranslatorSettings,
+    DbtCliResource,
+    dbt_assets,
+)
+
+from goral_pipeline.contracts import derived, staged
+from goral_pipeline.landing.ledger import Ledger
+from goral_pipeline.orchestration.ingestion_assets import staging_key
+from goral_pipeline.orchestration.telling import teller
+from goral_pipeline.settings import DBT_PROJECT, Settings
+
+PLACEMENT_KEY = dg.AssetKey(["staging", "derived", "location_municipality"])
+DROP_KEY = dg.AssetKey(["publishing", "drop"])
+MANIFEST = DBT_PROJECT / "target" / "manifest.json"
+
+
+class Translator(DagsterDbtTranslator):
+    """Names of dbt's models as assets; its sources are the staged datasets."""
+
+    def __init__(self) -> None:
+        """Several of dbt's sources are tables of one dataset, which is one asset."""
+        super().__init__(DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True))
+
+    def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
+        """`warehouse/<schema>/<model>`; for a source the staged dataset that holds it."""
+        name = dbt_resource_props["name"]
+        if dbt_resource_props["resource_type"] == "source":
+            return _source_keys().get(name, dg.AssetKey(["ledger", name]))
+        return dg.AssetKey(["warehouse", dbt_resource_props["schema"], name])
+
+    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:
+        """The layer the model belongs to."""
+        layer = dbt_resource_props["schema"]
+        return "warehouse_staging" if layer == "staging" else str(layer)
+
+
+def _source_keys() -> dict[str, dg.AssetKey]:
+    keys = {
+        contract.relation(table): staging_key(contract.dataset)
+        for contract in staged().values()
+        for table in contract.tables
+    }
+    return keys | {
+        contract.relation(table): PLACEMENT_KEY
+        for contract in derived().values()
+        for table in contract.tables
+    }
+
+
+def warehouse_assets(settings: Settings) -> list[dg.AssetsDefinition]:
+    """Placement, dbt and drop: not by month, for each looks at all pointers."""
+
+    @dg.asset(
+        key=PLACEMENT_KEY,
+        deps=[staging_key("ndw_dotnl/locations"), staging_key("pdok/municipality_boundaries")],
+        group_name="staging",
+        kinds={"python", "parquet"},
+        description=derived()["derived/location_municipality"].description["purpose"],
+    )
+    def location_municipality(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        from goral_pipeline.warehouse.placement import place_all
+
+        ledger = Ledger(settings.ledger)
+        placed, number = place_all(settings, ledger)
+        ledger.close()
+        teller(context)(f"placed {placed} of {number} snapshots in municipalities")
+        return dg.MaterializeResult(metadata={"placed": placed, "snapshots": number})
+
+    @dbt_assets(manifest=MANIFEST, name="warehouse", dagster_dbt_translator=Translator())
+    def warehouse(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
+        from goral_pipeline.warehouse import build
+
+        if context.is_subset:
+            raise dg.Failure(
+                "the warehouse is built whole, into a new file: select all assets of the step "
+                "`warehouse`, or run the job `goral`",
+                allow_retries=False,
+            )
+        ledger = Ledger(settings.ledger)
+        wanted = build.inputs(settings, ledger)
+        ledger.close()
+        if build.is_up_to_date(settings, wanted):
+            teller(context)("the warehouse is made of just these inputs: nothing to build")
+            for key in sorted(context.selected_asset_keys):
+                yield dg.MaterializeResult(asset_key=key, metadata={"unchanged": True})
+            return
+        teller(context)("building the warehouse with dbt")
+        with build.one_builder(settings):
+            os.environ |= build.dbt_environment(settings)
+            build.prepare(settings, wanted)
+            yield from dbt.cli(
+                ["build"],
+                context=context,
+                # Kept between runs, so that dbt takes in only what changed of its project.
+                target_path=settings.dbt_target,
+            ).stream()
+            build.swap_in(settings, wanted)
+
+    @dg.asset(
+        key=DROP_KEY,
+        deps=[warehouse],
+        group_name="publishing",
+        kinds={"parquet"},
+        description="The drop for NDW: written whole, verified, then pointed to in one step.",
+    )
+    def drop(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        from goral_pipeline.publishing.drop import publish
+
+        ledger = Ledger(settings.ledger)
+        result = publish(settings, ledger, progress=teller(context))
+        ledger.close()
+        return dg.MaterializeResult(
+            metadata={
+                "drop": result.drop,
+                "new": result.is_new,
+                "demo": result.demo,
+                "files": result.files,
+                "rows": result.rows,
+            }
+        )
+
+    return [location_municipality, warehouse, drop]

@@ -1,0 +1,4 @@
+"""Publishing: drops for NDW, written whole, verified, and pointed to in one step.
+
+Does not belong here: computing an indicator.
+"""

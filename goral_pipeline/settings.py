@@ -1,0 +1,122 @@
+"""Settings: everything that differs from place to place, read from the environment (`GORAL_…`).
+
+Belongs here: names, defaults and the folders below GORAL_HOME. Does not belong here: reading files,
+opening connections. Secrets come from the environment only and are never printed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from goral_pipeline.errors import SettingsError
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+DBT_PROJECT = PROJECT_ROOT / "dbt_project"
+
+
+class Settings(BaseSettings):
+    """All settings, with the environment variable `GORAL_<NAME>` for each."""
+
+    model_config = SettingsConfigDict(env_prefix="GORAL_", env_ignore_empty=True, extra="ignore")
+
+    home: Path = Field(Path(".goral"), description="Folder of all state.")
+    ledger_url: SecretStr | None = Field(
+        None, description="SQLAlchemy URL of the ledger; by default SQLite in the home folder."
+    )
+    pseudonym_key: SecretStr | None = Field(
+        None, description="Programme key for pseudonyms, 32 characters at least."
+    )
+
+    ndw_dotnl_url: str = Field(
+        "https://opendata.ndw.nu",
+        description="Where DOT-NL is served. With {month} in it: an archive of past snapshots.",
+    )
+    pdok_boundaries_url: str = Field(
+        "https://api.pdok.nl/cbs/gebiedsindelingen/ogc/v1/collections/gemeente_gegeneraliseerd"
+        "/items?f=json&limit=1000&jaarcode={edition}",
+        description="First page of the municipality boundaries, {edition} being the year.",
+    )
+    vattenfall_requests_url: str | None = Field(
+        None, description="The concession's monthly export, with {month} in it; none by default."
+    )
+    vattenfall_token: SecretStr | None = Field(
+        None, description="Token for that URL, sent to its scheme, host and port only."
+    )
+
+    http_timeout_seconds: float = Field(60.0, gt=0, description="For connecting and for each read.")
+    http_attempts: int = Field(4, ge=1, le=10, description="Tries of a request that may pass.")
+    max_delivery_mib: int = Field(2048, ge=1, description="Largest delivery taken, unpacked too.")
+    staging_seconds: int = Field(900, ge=1, description="Time one delivery may take to stage.")
+    staging_memory_mib: int = Field(4096, ge=512, description="Memory one delivery may take.")
+    duckdb_memory_limit: str = Field("2GB", description="Of each DuckDB connection.")
+    duckdb_threads: int = Field(2, ge=1, description="Of each DuckDB connection.")
+    border_distance_m: float = Field(
+        100.0, ge=0, le=1000, description="Locations nearer to a generalised border are flagged."
+    )
+
+    @classmethod
+    def load(cls, **overrides: object) -> Self:
+        """Read the environment.
+
+        Raises:
+            SettingsError: naming each variable that is wrong, without its value.
+        """
+        try:
+            return cls(**overrides)  # type: ignore[arg-type]
+        except ValidationError as error:
+            wrong = "; ".join(
+                f"GORAL_{'_'.join(str(part) for part in problem['loc']).upper()}: {problem['msg']}"
+                for problem in error.errors(include_input=False, include_url=False)
+            )
+            raise SettingsError(f"settings are wrong: {wrong}") from None
+
+    @property
+    def home_folder(self) -> Path:
+        """GORAL_HOME as an absolute path."""
+        return self.home.expanduser().resolve()
+
+    @property
+    def landing(self) -> Path:
+        """Deliveries as they came (mode 0700), spill files too."""
+        return self.home_folder / "landing"
+
+    @property
+    def staging(self) -> Path:
+        """Accepted rows, immutable."""
+        return self.home_folder / "staging"
+
+    @property
+    def quarantine(self) -> Path:
+        """Rows that broke a rule, redacted."""
+        return self.home_folder / "quarantine"
+
+    @property
+    def warehouse(self) -> Path:
+        """Folder of the DuckDB file that analysts query."""
+        return self.home_folder / "warehouse"
+
+    @property
+    def drops(self) -> Path:
+        """Published drops."""
+        return self.home_folder / "drops"
+
+    @property
+    def dagster_home(self) -> Path:
+        """DAGSTER_HOME."""
+        return self.home_folder / "dagster"
+
+    @property
+    def dbt_target(self) -> Path:
+        """What dbt writes when it runs: compiled SQL, results, its log."""
+        return self.home_folder / "dbt"
+
+    @property
+    def ledger(self) -> str:
+        """SQLAlchemy URL of the ledger."""
+        if self.ledger_url is not None:
+            return self.ledger_url.get_secret_value()
+        return f"sqlite:///{self.home_folder / 'ledger.sqlite'}"

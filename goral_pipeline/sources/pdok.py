@@ -1,0 +1,175 @@
+"""PDOK: municipality boundaries over OGC API Features, page by page.
+
+Lands as NDJSON, one line a page: `{"page": n, "offset": o, "body": <the page as it came>}`. A plain
+GeoJSON FeatureCollection delivered as a file is read too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
+
+from goral_pipeline.errors import DeliveryRejected, PermanentHttpError
+from goral_pipeline.http_session import CHUNK_BYTES, HttpSession, describe, place_of
+from goral_pipeline.sources.asking import DEMO_HEADER, Answer, Question, at_partition, session
+from goral_pipeline.sources.hostile import check_json, unreadable_is_rejected
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from goral_pipeline.contracts import Contract
+
+MOST_PAGES = 1000
+MAX_PAGE_BYTES = 64 * 1024**2
+EXPECTED = "a GeoJSON FeatureCollection of municipalities"
+
+# Names of the properties: CBS's areas; the programme's own copy; Kadaster's boundaries.
+_READ_FEATURES = """
+create temp table features as
+select
+    row_number() over () as record_number,
+    coalesce(field[1], field[2], field[3]) as municipality_code,
+    coalesce(field[4], field[5], field[6]) as municipality_name,
+    field[7] as geometry
+from (
+    select json_extract_string(feature, [
+        '$.properties.statcode', '$.properties.gemeentecode', '$.properties.identificatie',
+        '$.properties.statnaam', '$.properties.gemeentenaam', '$.properties.naam', '$.geometry'
+    ]) as field
+    from (
+        select unnest(json_extract(coalesce(json_extract(json, '$.body'), json), '$.features[*]'))
+            as feature
+        from read_json_objects(
+            $path, format = 'unstructured', maximum_object_size = 134217728
+        )
+    )
+)
+"""
+
+_RAW_BOUNDARIES = """
+create temp table raw_municipality_boundaries as
+select
+    record_number as row_id,
+    null::bigint as parent_row_id,
+    record_number,
+    municipality_code,
+    municipality_name,
+    outline.geometry
+from features join outline using (record_number)
+"""
+
+
+def fetch_municipality_boundaries(question: Question) -> Answer | None:
+    """Ask for all pages of an edition.
+
+    The pages carry the time of asking, so only the features tell whether anything is new: they
+    make the content key.
+    """
+    url = at_partition(question.settings.pdok_boundaries_url, "edition", question)
+    origin, features, demo = describe(url), hashlib.sha256(), False
+    asking = session(question.settings)
+    offset, seen = 0, set[str]()
+    try:
+        for number in range(1, MOST_PAGES + 1):
+            seen.add(url)
+            body, is_demo = _page(asking, url)
+            content = _parse(body, url)
+            _write_page(question, number, offset, body)
+            for feature in content["features"]:
+                features.update(json.dumps(feature, sort_keys=True).encode() + b"\n")
+            demo = demo or is_demo
+            offset += len(content["features"])
+            following = _next_page(content, url)
+            if following is None:
+                return Answer(origin=origin, content_key=features.hexdigest(), demo=demo)
+            if following in seen:
+                raise PermanentHttpError(f"{describe(url)} sends page {number} round in a circle")
+            url = following
+    finally:
+        asking.close()
+    raise PermanentHttpError(f"{origin} has not ended after {MOST_PAGES} pages")
+
+
+def read_municipality_boundaries(
+    con: duckdb.DuckDBPyConnection, path: Path, contract: Contract
+) -> None:
+    """Read the features into `raw_municipality_boundaries`, outlines as hexadecimal WKB.
+
+    Raises:
+        DeliveryRejected: when it holds no features.
+    """
+    check_json(path, EXPECTED, gzipped=False)
+    with unreadable_is_rejected(EXPECTED):
+        con.execute(_READ_FEATURES, {"path": str(path)})
+    outlines = con.execute("select record_number, geometry from features").fetchnumpy()
+    if len(outlines["record_number"]) == 0:
+        raise DeliveryRejected(f"it holds no features, expected {EXPECTED}")
+    con.register("outline_arrays", _outlines(outlines))
+    con.execute("create temp table outline as select * from outline_arrays")
+    con.unregister("outline_arrays")
+    con.execute(_RAW_BOUNDARIES)
+
+
+def _outlines(features: dict[str, Any]) -> Any:
+    """Outlines as hexadecimal WKB; null where it is no valid polygon in degrees."""
+    import numpy as np
+    import pyarrow as pa
+    import shapely
+
+    texts = np.ma.filled(features["geometry"].astype(object), None)
+    shapes = shapely.from_geojson(texts, on_invalid="ignore")
+    areal = np.isin(shapely.get_type_id(shapes), (3, 6))
+    bounds = np.nan_to_num(shapely.bounds(shapes), nan=1e9)
+    in_degrees = (np.abs(bounds) <= [180, 90, 180, 90]).all(axis=1)
+    shapes[~(areal & in_degrees & shapely.is_valid(shapes))] = None
+    return pa.table(
+        {
+            "record_number": np.asarray(features["record_number"]),
+            "geometry": pa.array(shapely.to_wkb(shapes, hex=True), pa.string()),
+        }
+    )
+
+
+def _page(asking: HttpSession, url: str) -> tuple[bytes, bool]:
+    with asking.get(url, {"Accept": "application/geo+json, application/json"}) as response:
+        parts, size = [], 0
+        for chunk in response.iter_content(CHUNK_BYTES):
+            size += len(chunk)
+            if size > MAX_PAGE_BYTES:
+                raise PermanentHttpError(
+                    f"a page of {describe(url)} is larger than {MAX_PAGE_BYTES // 1024**2} MiB"
+                )
+            parts.append(chunk)
+        return b"".join(parts), DEMO_HEADER in response.headers
+
+
+def _parse(body: bytes, url: str) -> dict[str, Any]:
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict) or not isinstance(content.get("features"), list):
+        raise PermanentHttpError(f"{describe(url)} did not answer with {EXPECTED}")
+    return content
+
+
+def _write_page(question: Question, number: int, offset: int, body: bytes) -> None:
+    # A line break cannot stand inside a JSON string, so as white space it may become a blank.
+    line = body.replace(b"\r", b" ").replace(b"\n", b" ")
+    question.incoming.write(b'{"page":%d,"offset":%d,"body":%s}\n' % (number, offset, line))
+
+
+def _next_page(content: dict[str, Any], url: str) -> str | None:
+    links = content.get("links")
+    for link in links if isinstance(links, list) else []:
+        if isinstance(link, dict) and link.get("rel") == "next" and link.get("href"):
+            following = urljoin(url, str(link["href"]))
+            if place_of(following) != place_of(url):
+                raise PermanentHttpError(
+                    f"{describe(url)} refers to another host for its next page; not followed"
+                )
+            return following
+    return None

@@ -1,0 +1,232 @@
+"""Stages one delivery: reads it, judges its rows, writes what was accepted and quarantined.
+
+Belongs here: the order of things for one delivery. It runs in a process of its own (`worker`), for
+a hostile file must not take the pipeline with it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from goral_pipeline import durable, parquet
+from goral_pipeline.contracts import Contract, Table, staged
+from goral_pipeline.contracts.model import type_rule
+from goral_pipeline.errors import DeliveryRejected
+from goral_pipeline.landing.ledger import Count, StagedFile, Staging
+from goral_pipeline.sources import SOURCES, Source
+from goral_pipeline.staging import judge, pseudonym
+
+if TYPE_CHECKING:
+    import duckdb
+
+RESULT_FILE = "staging.json"
+MOST_REASONS_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that staging one delivery needs to know."""
+
+    dataset: str
+    partition: str
+    delivery_id: str
+    fingerprint: str
+    landed: Path
+    home: Path
+    spill: Path
+    """Folder for DuckDB's spill files: inside landing, as they hold clear values."""
+    key: bytes | None
+    memory_limit: str
+    threads: int
+
+    @property
+    def accepted_folder(self) -> Path:
+        """Where the accepted rows come to lie."""
+        return self.home / "staging" / self.dataset / f"{self.delivery_id}-{self.fingerprint}"
+
+    @property
+    def quarantine_folder(self) -> Path:
+        """Where the quarantined rows come to lie."""
+        return self.home / "quarantine" / self.dataset / f"{self.delivery_id}-{self.fingerprint}"
+
+
+def fingerprint(contract: Contract, source: Source, key: bytes | None) -> str:
+    """Name of the way a delivery is staged: contract, code, mapping and key together."""
+    from goral_pipeline.contracts import model
+
+    code = [Path(module) for module in (__file__, judge.__file__, pseudonym.__file__)]
+    code += [Path(parquet.__file__), Path(model.__file__), Path(source.read.__code__.co_filename)]
+    digest = hashlib.sha256()
+    for path in (contract.path, *code, *source.reading):
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    digest.update(pseudonym.key_id(key).encode() if key else b"no key")
+    return digest.hexdigest()[:16]
+
+
+def stage(job: Job) -> Staging:
+    """Stage a delivery; what is already staged under the same fingerprint is not done again.
+
+    Raises:
+        DeliveryRejected: when it cannot be read or too much of it is bad. Nothing is kept of its
+            rows but the quarantine, which tells why.
+    """
+    if (job.accepted_folder / RESULT_FILE).exists():
+        return _read_result(job.accepted_folder / RESULT_FILE)
+    contract = staged()[job.dataset]
+    con = _connect(job)
+    try:
+        SOURCES[job.dataset].read(con, job.landed, contract)
+        parameters = pseudonym.pads(job.key) if job.key and contract.needs_key else {}
+        for table in contract.tables:
+            own = parameters if any(c.personal == "pseudonymise" for c in table.columns) else {}
+            con.execute(judge.judged_table(contract, table), own)
+        counts = tuple(count for table in contract.tables for count in _counts(con, table))
+        _write_quarantine(con, job, contract)
+        _refuse_bad(contract, counts)
+        return _write_accepted(con, job, contract, counts)
+    finally:
+        con.close()
+
+
+def _connect(job: Job) -> duckdb.DuckDBPyConnection:
+    import duckdb
+
+    durable.make_folder(job.spill, durable.PRIVATE)
+    con = duckdb.connect(
+        config={
+            "memory_limit": job.memory_limit,
+            "threads": job.threads,
+            "temp_directory": str(job.spill),
+            # Extensions come with the wheel; nothing is ever fetched to read a file.
+            "autoinstall_known_extensions": False,
+        }
+    )
+    con.execute("set TimeZone = 'UTC'")
+    return con
+
+
+def _counts(con: duckdb.DuckDBPyConnection, table: Table) -> list[Count]:
+    rows = con.execute(
+        f"select outcome, reason, count(*) from judged_{table.name} group by all order by all"
+    ).fetchall()
+    return [Count(table.name, outcome, reason, number) for outcome, reason, number in rows]
+
+
+def _refuse_bad(contract: Contract, counts: tuple[Count, ...]) -> None:
+    """Reject a delivery of which more than the contract's share of a table's rows is bad."""
+    for table in contract.tables:
+        own = [count for count in counts if count.table_name == table.name]
+        rows = sum(count.rows for count in own)
+        if rows == 0 and table.parent is None:
+            raise DeliveryRejected("found no records at all, expected one at least")
+        bad = [
+            count
+            for count in own
+            if count.outcome == "quarantined" and count.reason != judge.PARENT_QUARANTINED
+        ]
+        number = sum(count.rows for count in bad)
+        if number > contract.max_bad_share * rows:
+            worst = sorted(bad, key=lambda count: (-count.rows, count.reason))[:MOST_REASONS_SHOWN]
+            reasons = ", ".join(f"{count.reason} {count.rows} times" for count in worst)
+            raise DeliveryRejected(
+                f"{number} of {rows} {table.name} break a rule ({reasons}), expected at most "
+                f"{contract.max_bad_share:.1%}; the quarantine has the records and columns"
+            )
+
+
+def _write_quarantine(con: duckdb.DuckDBPyConnection, job: Job, contract: Contract) -> None:
+    import pyarrow as pa
+
+    if job.quarantine_folder.exists():
+        return
+    durable.make_folder(job.quarantine_folder.parent)
+    with durable.new_folder(job.quarantine_folder) as folder:
+        for table in contract.tables:
+            broken = con.execute(
+                judge.quarantined_rows(table), {"delivery_id": job.delivery_id}
+            ).to_arrow_table()
+            expected = pa.array(
+                [_expectations(table).get(rule, "") for rule in broken["rule"].to_pylist()],
+                pa.string(),
+            )
+            rows = broken.append_column("expected", expected)
+            parquet.write(folder / f"{table.name}.parquet", rows.schema, rows.to_batches())
+
+
+def _expectations(table: Table) -> dict[str, str]:
+    """What each rule expects, in words."""
+    rules = [*(type_rule(column) for column in table.columns), *table.rules]
+    named = {rule.name: rule.description for rule in rules}
+    return named | {judge.PARENT_QUARANTINED: "What it belongs to is in quarantine."}
+
+
+def _write_accepted(
+    con: duckdb.DuckDBPyConnection, job: Job, contract: Contract, counts: tuple[Count, ...]
+) -> Staging:
+    durable.make_folder(job.accepted_folder.parent)
+    with durable.new_folder(job.accepted_folder) as folder:
+        files = tuple(_write_table(con, job, folder, table) for table in contract.tables)
+        staging = Staging(
+            delivery_id=job.delivery_id,
+            fingerprint=job.fingerprint,
+            contract_version=contract.version,
+            key_id=pseudonym.key_id(job.key) if job.key and contract.needs_key else None,
+            files=files,
+            counts=counts,
+            months=tuple(
+                entry for table in contract.tables for entry in _months(con, table)
+            ),
+        )
+        (folder / RESULT_FILE).write_text(json.dumps(asdict(staging), indent=1))
+    return staging
+
+
+def _write_table(
+    con: duckdb.DuckDBPyConnection, job: Job, folder: Path, table: Table
+) -> StagedFile:
+    path = folder / f"{table.name}.parquet"
+    reader = con.execute(
+        judge.accepted_rows(table), {"delivery_id": job.delivery_id}
+    ).to_arrow_reader(parquet.ROWS_A_GROUP)
+    rows = parquet.write(path, table.arrow_schema(), reader)
+    lasting = job.accepted_folder / path.name
+    return StagedFile(
+        table_name=table.name,
+        path=lasting.relative_to(job.home).as_posix(),
+        received=int(_one(con, f"select count(*) from raw_{table.name}")),
+        rows=rows,
+        bytes=path.stat().st_size,
+        sha256=parquet.sha256(path),
+    )
+
+
+def _months(con: duckdb.DuckDBPyConnection, table: Table) -> list[tuple[str, str, int]]:
+    """The months that the accepted rows fall in; a snapshot's month is its partition."""
+    if table.month_column is None:
+        return []
+    rows = con.execute(
+        f"select strftime({table.month_column}, '%Y-%m'), count(*) from judged_{table.name} "
+        "where outcome = 'accepted' group by all order by all"
+    ).fetchall()
+    return [(table.name, month, number) for month, number in rows]
+
+
+def _read_result(path: Path) -> Staging:
+    content = json.loads(path.read_text())
+    return Staging(
+        **content
+        | {
+            "files": tuple(StagedFile(**file) for file in content["files"]),
+            "counts": tuple(Count(**count) for count in content["counts"]),
+            "months": tuple(tuple(entry) for entry in content["months"]),
+        }
+    )
+
+
+def _one(con: duckdb.DuckDBPyConnection, query: str) -> Any:
+    row = con.execute(query).fetchone()
+    return row[0] if row else None

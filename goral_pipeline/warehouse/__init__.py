@@ -1,0 +1,4 @@
+"""The warehouse: dbt's marts in one DuckDB file, built apart and swapped in whole.
+
+Does not belong here: SQL that computes a figure, which is in `dbt_project/`.
+"""

@@ -1,0 +1,54 @@
+"""A warehouse as it would have been on a past day: from what had been received by then.
+
+It stands beside the usual one, which it does not touch. Does not belong here: how it is built.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from goral_pipeline.clock import PROGRAMME_ZONE
+from goral_pipeline.errors import GoralError
+from goral_pipeline.settings import DBT_PROJECT
+from goral_pipeline.warehouse import build, placement
+
+if TYPE_CHECKING:
+    from goral_pipeline.landing.ledger import Ledger
+    from goral_pipeline.settings import Settings
+
+DBT = Path(sys.executable).with_name("dbt")
+LAST_LINES = 40
+
+
+def build_as_of(settings: Settings, ledger: Ledger, day: date) -> Path:
+    """Build `goral-as-of-<day>.duckdb` from what had been received by the end of that day.
+
+    Raises:
+        GoralError: when dbt fails, with the last of what it said.
+    """
+    end = datetime.combine(day + timedelta(days=1), time(), PROGRAMME_ZONE)
+    moment = end - timedelta(microseconds=1)
+    placement.place_all(settings, ledger, moment)
+    wanted = build.inputs(settings, ledger, moment)
+    with build.one_builder(settings):
+        build.prepare(settings, wanted)
+        done = subprocess.run(
+            [
+                *(DBT, "build", "--quiet"),
+                *("--project-dir", DBT_PROJECT, "--profiles-dir", DBT_PROJECT),
+                *("--target-path", settings.dbt_target),
+            ],
+            env=os.environ | build.dbt_environment(settings),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            said = "\n".join((done.stdout + done.stderr).splitlines()[-LAST_LINES:])
+            raise GoralError(f"dbt failed:\n{said}")
+        return build.swap_in(settings, wanted, settings.warehouse / f"goral-as-of-{day}.duckdb")

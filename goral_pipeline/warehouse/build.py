@@ -1,0 +1,263 @@
+"""Building the warehouse: a new DuckDB file, filled by dbt, swapped in whole.
+
+Belongs here: which staged files go in, the views dbt reads them by, the swap. dbt itself is run by
+the caller between `prepare` and `swap_in`, for Dagster wants to see its events.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from goral_pipeline import durable
+from goral_pipeline.contracts import Contract, Table, derived, staged
+from goral_pipeline.contracts.generate import DELIVERIES_COLUMNS
+from goral_pipeline.contracts.model import quote
+from goral_pipeline.errors import GoralError
+from goral_pipeline.landing.ledger import Current, Ledger
+from goral_pipeline.settings import DBT_PROJECT
+from goral_pipeline.warehouse import placement
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from goral_pipeline.settings import Settings
+
+FILE = "goral.duckdb"
+BUILDING = "building.duckdb"
+# One fixed name: dbt takes the whole project in again whenever a path of its profile changes.
+BUILD_VARIABLE = "GORAL_WAREHOUSE_BUILD"
+DBT_FILES = ("*.sql", "*.yml", "*.csv", "*.py", "*.md")
+SCHEMAS_OF_THE_BUILD = ("staging", "staged")
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """One Parquet file that the warehouse is made from; `path` is relative to GORAL_HOME."""
+
+    relation: str
+    path: str
+    sha256: str
+    delivery_id: str
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """All that decides what the warehouse holds."""
+
+    files: tuple[InputFile, ...]
+    deliveries: tuple[dict[str, Any], ...]
+    fingerprint: str
+
+    @property
+    def demo(self) -> bool:
+        """Whether any of it is invented."""
+        return any(delivery["demo"] for delivery in self.deliveries)
+
+
+def inputs(settings: Settings, ledger: Ledger, as_of: datetime | None = None) -> Inputs:
+    """What the pointers point at, now or as known at `as_of`; placements included.
+
+    Raises:
+        GoralError: when there are locations but no boundaries.
+    """
+    pointed = ledger.current(as_of=as_of)
+    files = [
+        InputFile(
+            relation=_relation(current, file.table_name),
+            path=file.path,
+            sha256=file.sha256,
+            delivery_id=current.delivery.delivery_id,
+        )
+        for current in pointed
+        for file in current.files
+    ]
+    for one in placement.placements(settings, pointed):
+        contract = derived()[placement.PLACEMENT]
+        files.append(
+            InputFile(
+                relation=contract.relation(contract.tables[0]),
+                path=one.path.as_posix(),
+                # Its name is made of all that it follows from.
+                sha256="",
+                delivery_id=one.locations.delivery.delivery_id,
+            )
+        )
+    deliveries = tuple(_delivery_row(current) for current in pointed)
+    made_of = json.dumps(
+        [
+            [(file.relation, file.path, file.sha256) for file in files],
+            [
+                {name: str(value) for name, value in row.items() if name != "received_at"}
+                for row in deliveries
+            ],
+            dbt_project_hash(),
+        ],
+        sort_keys=True,
+    )
+    return Inputs(tuple(files), deliveries, hashlib.sha256(made_of.encode()).hexdigest())
+
+
+def dbt_project_hash() -> str:
+    """Hash of every file that makes the dbt project, and of what its build is wrapped in."""
+    digest = hashlib.sha256()
+    paths = [path for pattern in DBT_FILES for path in DBT_PROJECT.rglob(pattern)]
+    own = [path for path in paths if not _is_made(path.relative_to(DBT_PROJECT))]
+    for path in [*sorted(own), Path(__file__)]:
+        digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def current_fingerprint(path: Path) -> str | None:
+    """Fingerprint of the inputs a warehouse was built from; None where there is no warehouse."""
+    info = build_info(path)
+    return info["fingerprint"] if info else None
+
+
+def build_info(path: Path) -> dict[str, Any] | None:
+    """What a warehouse file says of itself: fingerprint, demo; None where there is none."""
+    import duckdb
+
+    if not path.is_file():
+        return None
+    try:
+        with duckdb.connect(str(path), read_only=True) as con:
+            row = con.execute("select fingerprint, demo from main.build_info").fetchone()
+    except duckdb.Error as error:
+        raise GoralError(
+            f"the warehouse {path.name} cannot be read ({type(error).__name__}); "
+            "delete it and run again, it is made from staging"
+        ) from None
+    return {"fingerprint": row[0], "demo": row[1]} if row else None
+
+
+@contextmanager
+def one_builder(settings: Settings) -> Iterator[None]:
+    """Let one process build at a time; a second one is told so.
+
+    Raises:
+        GoralError: when another process is building.
+    """
+    durable.make_folder(settings.warehouse)
+    with (settings.warehouse / "building.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise GoralError(
+                "another process is building the warehouse; run again when it is done"
+            ) from None
+        yield
+
+
+def prepare(settings: Settings, wanted: Inputs) -> Path:
+    """Make the new file with a view for each staged table; dbt fills the rest."""
+    import duckdb
+
+    path = settings.warehouse / BUILDING
+    _remove(path)
+    with duckdb.connect(str(path)) as con:
+        con.execute("set TimeZone = 'UTC'")
+        con.execute("create schema staged")
+        for contract in (*staged().values(), *derived().values()):
+            for table in contract.tables:
+                con.execute(_view(settings, contract, table, wanted))
+        _create_deliveries(con, wanted)
+    return path
+
+
+def swap_in(settings: Settings, wanted: Inputs, goal: Path | None = None) -> Path:
+    """Finish the file that dbt filled and let it take the warehouse's name in one step."""
+    import duckdb
+
+    path = settings.warehouse / BUILDING
+    goal = goal or settings.warehouse / FILE
+    with duckdb.connect(str(path)) as con:
+        for schema in SCHEMAS_OF_THE_BUILD:
+            # Views on files that a locked-down reader may not open, under paths of this machine.
+            con.execute(f"drop schema if exists {schema} cascade")
+        con.execute(
+            "create table main.build_info as select $fingerprint as fingerprint, $demo as demo",
+            {"fingerprint": wanted.fingerprint, "demo": wanted.demo},
+        )
+        con.execute(
+            "create table main.build_inputs (relation varchar, path varchar, sha256 varchar, "
+            "delivery_id varchar)"
+        )
+        con.executemany(
+            "insert into main.build_inputs values (?, ?, ?, ?)",
+            [[f.relation, f.path, f.sha256, f.delivery_id] for f in wanted.files] or [[None] * 4],
+        )
+        con.execute("delete from main.build_inputs where relation is null")
+        con.execute("checkpoint")
+    durable.flush_file(path)
+    durable.put(path, goal)
+    return goal
+
+
+def dbt_environment(settings: Settings) -> dict[str, str]:
+    """What dbt's profile reads from the environment."""
+    return {
+        BUILD_VARIABLE: str(settings.warehouse / BUILDING),
+        "GORAL_DUCKDB_MEMORY_LIMIT": settings.duckdb_memory_limit,
+        "DBT_USE_COLORS": "false",
+        "DBT_LOG_PATH": str(settings.dbt_target),
+    }
+
+
+def is_up_to_date(settings: Settings, wanted: Inputs) -> bool:
+    """Whether the warehouse was built from just these inputs."""
+    return current_fingerprint(settings.warehouse / FILE) == wanted.fingerprint
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    path.with_name(path.name + ".wal").unlink(missing_ok=True)
+
+
+def _view(settings: Settings, contract: Contract, table: Table, wanted: Inputs) -> str:
+    relation = contract.relation(table)
+    paths = [settings.home_folder / f.path for f in wanted.files if f.relation == relation]
+    if paths:
+        listed = ", ".join(quote(str(path)) for path in paths)
+        rows = f"select * from read_parquet([{listed}], hive_partitioning = false)"
+    else:
+        typed = ", ".join(f"null::{column.type} as {column.name}" for column in table.columns)
+        rows = f"select {typed} where false"
+    return f"create view staged.{relation} as {rows}"
+
+
+def _create_deliveries(con: duckdb.DuckDBPyConnection, wanted: Inputs) -> None:
+    columns = ", ".join(f'"{name}" {sql_type}' for name, (sql_type, _) in DELIVERIES_COLUMNS.items())
+    con.execute(f"create table staged.deliveries ({columns})")
+    rows = [[row[name] for name in DELIVERIES_COLUMNS] for row in wanted.deliveries]
+    if rows:
+        marks = ", ".join("?" for _ in DELIVERIES_COLUMNS)
+        con.executemany(f"insert into staged.deliveries values ({marks})", rows)
+
+
+def _delivery_row(current: Current) -> dict[str, Any]:
+    delivery = current.delivery
+    return {
+        "delivery_id": delivery.delivery_id,
+        "source": delivery.dataset.split("/", 1)[0],
+        "dataset": delivery.dataset,
+        "partition": delivery.partition,
+        "received_at": delivery.received_at,
+        "demo": delivery.demo,
+    }
+
+
+def _relation(current: Current, table_name: str) -> str:
+    contract = staged()[current.delivery.dataset]
+    return contract.relation(contract.table(table_name))
+
+
+def _is_made(path: Path) -> bool:
+    return path.parts[0] in ("target", "logs", "dbt_packages") or path.name == ".user.yml"

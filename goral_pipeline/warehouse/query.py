@@ -1,0 +1,56 @@
+"""The way in for analysts: read-only, locked down, no matter what the SQL says.
+
+Does not belong here: writing, or SQL of our own.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from goral_pipeline.errors import GoralError
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+MOST_ROWS = 1_000_000
+
+
+def connect(path: Path, *, memory_limit: str, threads: int) -> duckdb.DuckDBPyConnection:
+    """Open the warehouse so that SQL can read its tables and nothing else.
+
+    Raises:
+        GoralError: when there is no warehouse yet.
+    """
+    import duckdb
+
+    if not path.is_file():
+        raise GoralError("there is no warehouse yet; `goral run` builds it")
+    con = duckdb.connect(
+        str(path), read_only=True, config={"memory_limit": memory_limit, "threads": threads}
+    )
+    con.execute("set TimeZone = 'UTC'")
+    con.execute("set search_path = 'marts,intermediate,reference,main'")
+    # In this order: the last one makes the others final. Read-only alone would still let SQL read
+    # and write files.
+    con.execute("set enable_external_access = false")
+    con.execute("set lock_configuration = true")
+    return con
+
+
+def query(con: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
+    """The rows of a query, at most MOST_ROWS.
+
+    Raises:
+        GoralError: with DuckDB's own words, when it refuses.
+    """
+    import duckdb
+
+    try:
+        result = con.execute(sql).to_arrow_table()
+    except duckdb.Error as error:
+        raise GoralError(f"the query was refused: {error}") from None
+    if result.num_rows > MOST_ROWS:
+        raise GoralError(f"the query gives {result.num_rows} rows; ask for {MOST_ROWS} at most")
+    return result

@@ -1,0 +1,231 @@
+"""A warehouse from hand-written staged rows: what `goral run` does around dbt, without the rest."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+import yaml
+
+DBT_PROJECT = Path(__file__).parents[2] / "dbt_project"
+Row = dict[str, Any]
+
+
+def _columns() -> dict[str, dict[str, str]]:
+    sources = yaml.safe_load((DBT_PROJECT / "models" / "staging" / "_sources.yml").read_text())
+    (staged,) = sources["sources"]
+    return {
+        table["name"]: {column["name"]: column["data_type"] for column in table["columns"]}
+        for table in staged["tables"]
+    }
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    path: Path
+    results: dict[str, str]
+    """Status by name of model, test or seed."""
+    output: str
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        with duckdb.connect(str(self.path), read_only=True) as con:
+            con.execute("set TimeZone = 'UTC'")
+            return con.execute(sql).fetchall()
+
+    def indicators(self, indicator: str, period: str) -> dict[str, int]:
+        """Value by code of the area."""
+        found = self.rows(
+            "select area_code, value from marts.indicator_values "
+            f"where indicator = '{indicator}' and period = '{period}'"
+        )
+        return {area: int(value) for area, value in found}
+
+    def failed(self) -> set[str]:
+        return {name for name, status in self.results.items() if status in ("fail", "error")}
+
+    def warned(self) -> set[str]:
+        return {name for name, status in self.results.items() if status == "warn"}
+
+
+class Builder:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def build(self, *arguments: str, **tables: list[Row]) -> Warehouse:
+        """Stage the rows, each as a table of that name, and run `dbt build`."""
+        # One path for all: another would make dbt parse the project anew.
+        path = self._folder / "goral.duckdb"
+        for old in self._folder.glob("goral.duckdb*"):
+            old.unlink()
+        columns = _columns()
+        unknown = set(tables) - set(columns)
+        assert not unknown, f"not staged: {unknown}"
+        with duckdb.connect(str(path)) as con:
+            con.execute("set TimeZone = 'UTC'")
+            con.execute("create schema staged")
+            for table, types in columns.items():
+                _stage(con, self._folder, table, types, tables.get(table, []))
+        done = subprocess.run(
+            [
+                str(Path(sys.executable).parent / "dbt"),
+                "--no-use-colors",
+                "build",
+                *arguments,
+                f"--project-dir={DBT_PROJECT}",
+                f"--profiles-dir={DBT_PROJECT}",
+                f"--target-path={self._folder / 'target'}",
+                f"--log-path={self._folder / 'logs'}",
+            ],
+            env={**os.environ, "GORAL_WAREHOUSE_BUILD": str(path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode in (0, 1), done.stdout + done.stderr
+        results = json.loads((self._folder / "target" / "run_results.json").read_text())
+        statuses = {_name(one["unique_id"]): one["status"] for one in results["results"]}
+        kept = path.with_name(f"built-{len(list(self._folder.glob('built-*')))}.duckdb")
+        path.rename(kept)
+        return Warehouse(kept, statuses, done.stdout)
+
+
+def _name(unique_id: str) -> str:
+    kind, _, *names = unique_id.split(".")
+    # unit_test.goral.<model>.<test>, but test.goral.<test>.<hash>
+    return names[1] if kind == "unit_test" else names[0]
+
+
+def _stage(
+    con: duckdb.DuckDBPyConnection, folder: Path, table: str, types: dict[str, str], rows: list[Row]
+) -> None:
+    typed = ", ".join(f'"{name}" {sql_type}' for name, sql_type in types.items())
+    con.execute(f"create temp table given ({typed})")
+    for row in rows:
+        names = ", ".join(f'"{name}"' for name in row)
+        marks = ", ".join("?" for _ in row)
+        con.execute(f"insert into given ({names}) values ({marks})", list(row.values()))
+    if rows:
+        file = folder / f"{table}.parquet"
+        con.execute(f"copy given to '{file}'")
+        con.execute(f"create view staged.{table} as select * from read_parquet(['{file}'])")
+    else:
+        empty = ", ".join(
+            f'cast(null as {sql_type}) as "{name}"' for name, sql_type in types.items()
+        )
+        con.execute(f"create view staged.{table} as select {empty} where false")
+    con.execute("drop table given")
+
+
+@pytest.fixture(scope="session")
+def builder(tmp_path_factory: pytest.TempPathFactory) -> Builder:
+    return Builder(tmp_path_factory.mktemp("dbt"))
+
+
+# ── rows of the staged tables ────────────────────────────────────────────────────────────────────
+
+
+def delivery(
+    dataset: str, partition: str, *, received_at: str = "", demo: bool = False, suffix: str = ""
+) -> Row:
+    return {
+        "delivery_id": f"{dataset}@{partition}{suffix}",
+        "source": dataset.split("/", 1)[0],
+        "dataset": dataset,
+        "partition": partition,
+        "received_at": received_at or f"{partition[:4]}-{partition[5:] or '01'}-15 12:00:00+00",
+        "demo": demo,
+    }
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A DOT-NL snapshot of a month, placed on the boundaries of its year."""
+
+    month: str
+    boundaries: str | None = "2022"
+
+    @property
+    def delivery_id(self) -> str:
+        return f"ndw_dotnl/locations@{self.month}"
+
+    def staged(self, *locations: Row) -> dict[str, list[Row]]:
+        """The staged rows of locations, each with `municipality` and `charge_points`."""
+        tables: dict[str, list[Row]] = {
+            "ndw_dotnl__locations": [],
+            "ndw_dotnl__charge_points": [],
+            "ndw_dotnl__connectors": [],
+            "derived__location_municipality": [],
+        }
+        for number, location in enumerate(locations, start=1):
+            key = {
+                "country_code": "NL",
+                "party_id": location.get("party", "AAA"),
+                "location_id": location["id"],
+                "delivery_id": self.delivery_id,
+            }
+            row = {**key, "record_number": number, "last_updated": f"{self.month}-01 00:00:00+00"}
+            tables["ndw_dotnl__locations"].append(
+                {
+                    **row,
+                    "publish": location.get("publish", True),
+                    "latitude": 52,
+                    "longitude": 6,
+                    "parking_type": location.get("parking_type", "ON_STREET"),
+                }
+            )
+            if self.boundaries:
+                tables["derived__location_municipality"].append(
+                    {
+                        **key,
+                        "municipality_code": location.get("municipality"),
+                        "near_border": location.get("near_border", False),
+                        "boundaries_delivery_id": (
+                            f"pdok/municipality_boundaries@{self.boundaries}"
+                        ),
+                    }
+                )
+            for uid, (status, *powers) in location.get("charge_points", {}).items():
+                tables["ndw_dotnl__charge_points"].append(
+                    {**row, "evse_uid": uid, "status": status}
+                )
+                for connector, power in enumerate(powers, start=1):
+                    tables["ndw_dotnl__connectors"].append(
+                        {
+                            **row,
+                            "evse_uid": uid,
+                            "connector_id": str(connector),
+                            "standard": "IEC_62196_T2",
+                            "power_type": "AC_3_PHASE",
+                            "power_kw": power,
+                            "power_origin": "declared",
+                        }
+                    )
+        return tables
+
+
+def together(*parts: dict[str, list[Row]]) -> dict[str, list[Row]]:
+    """Staged rows of several deliveries."""
+    result: dict[str, list[Row]] = {}
+    for part in parts:
+        for table, rows in part.items():
+            result.setdefault(table, []).extend(rows)
+    return result
+
+
+def request(of: Row, request_id: str, requested_on: str, **columns: Any) -> Row:
+    """A row of a delivery of requests; in Arnhem unless told otherwise."""
+    return {
+        "request_id": request_id,
+        "municipality_code": "GM0202",
+        "occasion": "demand_driven",
+        "requested_on": requested_on,
+        "last_updated": f"{of['partition']}-28 12:00:00+00",
+        "delivery_id": of["delivery_id"],
+        "record_number": 2,
+        **columns,
+    }

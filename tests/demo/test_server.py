@@ -1,0 +1,216 @@
+"""The server, asked over real HTTP."""
+
+import hashlib
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import requests
+
+from goral_pipeline.demo import charge_points, regions, requests_export
+from goral_pipeline.demo.server import DemoServer
+
+LOCATIONS = "/ndw_dotnl/2022-07/charging_point_locations_ocpi.json.gz"
+REQUESTS = "/vattenfall/requests/2022-07.xlsx"
+BOUNDARIES = "/pdok/2022/collections/gemeente_gegeneraliseerd/items"
+TOKEN = {"Authorization": "Token demo-token"}
+
+
+def get(server: DemoServer, path: str, **headers: str) -> requests.Response:
+    return requests.get(server.url + path, headers=headers, timeout=30)
+
+
+def raw(server: DemoServer, request: bytes) -> bytes:
+    """What the server answers to bytes that no decent client sends."""
+    host, port = server.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=30) as connection:
+        connection.sendall(request)
+        connection.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def test_it_listens_on_loopback_only(server: DemoServer) -> None:
+    assert server.url.startswith("http://127.0.0.1:")
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        (LOCATIONS, charge_points.locations_gz("2022-07")),
+        (REQUESTS, requests_export.export("2022-07")),
+    ],
+)
+def test_a_file_is_handed_out_once(server: DemoServer, path: str, content: bytes) -> None:
+    first = get(server, path, **TOKEN)
+    assert first.status_code == 200
+    assert first.content == content
+    etag = first.headers["ETag"]
+    assert etag == f'"{hashlib.sha256(content).hexdigest()}"'
+    assert first.headers["Last-Modified"] == "Mon, 01 Aug 2022 04:00:00 GMT"
+    for known in (etag, f"W/{etag}", f'"other", {etag}', "*"):
+        again = get(server, path, **TOKEN, **{"If-None-Match": known})
+        assert (again.status_code, again.content) == (304, b"")
+        assert again.headers["ETag"] == etag
+        assert again.headers["X-GORAL-Demo"] == "invented data"
+    assert get(server, path, **TOKEN, **{"If-None-Match": '"other"'}).status_code == 200
+
+
+def test_each_published_month_is_there(server: DemoServer) -> None:
+    for month in charge_points.PUBLISHED_MONTHS:
+        path = LOCATIONS.replace("2022-07", month)
+        assert get(server, path).content == charge_points.locations_gz(month)
+    for month in requests_export.PUBLISHED_MONTHS:
+        path = REQUESTS.replace("2022-07", month)
+        assert get(server, path, **TOKEN).content == requests_export.export(month)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Authorization": "Token"},
+        {"Authorization": "Token other"},
+        {"Authorization": "Bearer demo-token"},
+        {"Authorization": "Token demo-token2"},
+    ],
+)
+def test_requests_need_the_token(server: DemoServer, headers: dict[str, str]) -> None:
+    answer = get(server, REQUESTS, **headers)
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"] == "Token"
+    assert answer.headers["X-GORAL-Demo"] == "invented data"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        LOCATIONS.replace("2022-07", "2021-12"),
+        LOCATIONS.replace("2022-07", "2022-13"),
+        LOCATIONS.replace("2022-07", "2022-7"),
+        LOCATIONS + "/",
+        REQUESTS.replace("2022-07", "2022-03"),
+        REQUESTS.replace("2022-07", "2023-01"),
+        BOUNDARIES.replace("2022", "2023"),
+        BOUNDARIES.replace("gemeente", "provincie"),
+        "/ndw_dotnl/..%2f..%2fetc%2fpasswd/charging_point_locations_ocpi.json.gz",
+        "/index.html",
+        "/%00",
+    ],
+)
+def test_anything_else_is_not_found(server: DemoServer, path: str) -> None:
+    answer = get(server, path, **TOKEN)
+    assert answer.status_code == 404
+    assert answer.headers["X-GORAL-Demo"] == "invented data"
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        (b"GET /../../etc/passwd HTTP/1.1", b"404"),
+        (f"GET {LOCATIONS.replace('2022', '%32022')} HTTP/1.1".encode(), b"404"),
+        (f"GET /.{LOCATIONS} HTTP/1.1".encode(), b"404"),
+        (b"GET http://elsewhere.example/ HTTP/1.1", b"404"),
+        (b"GET /ndw_dotnl/\xff\xd9\xa2/x HTTP/1.1", b"404"),
+        (b"POST / HTTP/1.1", b"501"),
+        (b"GET / x HTTP/1.1", b"400"),
+        (b"GET /" + b"a" * 70_000 + b" HTTP/1.1", b"414"),
+    ],
+)
+def test_hostile_requests_are_refused_with_the_label(
+    server: DemoServer, line: bytes, status: bytes
+) -> None:
+    answer = raw(server, line + b"\r\nConnection: close\r\n\r\n")
+    assert answer.split()[1] == status
+    assert b"X-GORAL-Demo: invented data" in answer
+
+
+def pages(server: DemoServer, query: str) -> list[dict[str, Any]]:
+    found = []
+    address: str | None = server.url + BOUNDARIES + query
+    while address:
+        page = requests.get(address, timeout=30).json()
+        found.append(page)
+        following = [link["href"] for link in page["links"] if link["rel"] == "next"]
+        address = following[0] if following else None
+    return found
+
+
+@pytest.mark.parametrize(
+    ("query", "expected_pages"),
+    [("", 8), ("?limit=7", 12), ("?limit=79", 2), ("?limit=1000", 2), ("?limit=1", 79)],
+)
+def test_paging_gives_each_municipality_once(
+    server: DemoServer, query: str, expected_pages: int
+) -> None:
+    found = pages(server, query)
+    assert len(found) == expected_pages
+    features = [feature for page in found for feature in page["features"]]
+    assert features == list(regions.features())
+    assert len({feature["properties"]["statcode"] for feature in features}) == 79
+    for page in found:
+        assert page["numberReturned"] == len(page["features"]) <= 50
+        assert page["links"][0]["rel"] == "self"
+        assert "DEMO" in page["description"]
+
+
+def test_a_page_beyond_the_last_is_empty(server: DemoServer) -> None:
+    assert [page["features"] for page in pages(server, "?offset=79")] == [[]]
+
+
+@pytest.mark.parametrize(
+    "query", ["?limit=0", "?limit=-1", "?offset=x", "?limit=", "?limit=1&limit=2", "?limit=1e3"]
+)
+def test_impossible_pages_are_refused(server: DemoServer, query: str) -> None:
+    answer = get(server, BOUNDARIES + query)
+    assert answer.status_code == 400
+    assert answer.headers["X-GORAL-Demo"] == "invented data"
+
+
+def test_boundaries_differ_in_their_time_stamp_and_have_no_etag(server: DemoServer) -> None:
+    first, second = get(server, BOUNDARIES), get(server, BOUNDARIES)
+    assert "ETag" not in first.headers
+    assert first.headers["Content-Type"] == "application/geo+json"
+    assert first.headers["X-GORAL-Demo"] == "invented data"
+    assert first.json()["timeStamp"] != second.json()["timeStamp"]
+    assert first.json()["features"] == second.json()["features"]
+
+
+def test_the_first_page_lists_what_there_is_and_says_demo(server: DemoServer) -> None:
+    answer = get(server, "/")
+    assert answer.status_code == 200
+    assert "DEMO" in answer.text
+    for start in ("/ndw_dotnl/", "/pdok/2022/", "/vattenfall/requests/"):
+        assert server.url + start in answer.text
+
+
+def test_head_answers_without_a_body(server: DemoServer) -> None:
+    answer = requests.head(server.url + LOCATIONS, timeout=30)
+    assert answer.status_code == 200
+    assert int(answer.headers["Content-Length"]) == len(charge_points.locations_gz("2022-07"))
+    assert answer.content == b""
+
+
+def test_many_clients_at_once(server: DemoServer) -> None:
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda _: get(server, LOCATIONS).content, range(48)))
+    assert set(answers) == {charge_points.locations_gz("2022-07")}
+
+
+def test_it_logs_only_if_asked_and_never_a_token(capfd: pytest.CaptureFixture[str]) -> None:
+    lines: list[str] = []
+    with DemoServer(log=lines.append) as talkative, DemoServer() as silent:
+        get(talkative, REQUESTS, **TOKEN)
+        get(silent, REQUESTS, **TOKEN)
+    assert len(lines) == 1
+    assert "200" in lines[0]
+    assert "demo-token" not in lines[0]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_port_is_given_back() -> None:
+    with DemoServer() as running:
+        port = int(running.url.rsplit(":", 1)[1])
+    with DemoServer(port) as again:
+        assert again.url == running.url
+        assert get(again, "/").status_code == 200
