@@ -72,7 +72,7 @@ def main() -> None:
         sys.exit(FAILED)
 
 
-# --- goral run, deliver, status, query, dev ---------------------------------------------------------
+# --- goral run, deliver, status, query, dev ---
 
 
 @app.command()
@@ -85,7 +85,9 @@ def run(
     ] = None,
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", metavar="SOURCE/DATASET", help="Only this dataset; may be repeated."),
+        typer.Option(
+            "--only", metavar="SOURCE/DATASET", help="Only this dataset; may be repeated."
+        ),
     ] = None,
     no_fetch: Annotated[
         bool, typer.Option("--no-fetch", help="Ask no publisher; take what was delivered.")
@@ -116,7 +118,9 @@ def run(
 
 @app.command()
 def deliver(
-    dataset: Annotated[str, typer.Argument(metavar="SOURCE/DATASET", help="e.g. vattenfall/requests")],
+    dataset: Annotated[
+        str, typer.Argument(metavar="SOURCE/DATASET", help="e.g. vattenfall/requests")
+    ],
     files: Annotated[list[Path], typer.Argument(metavar="FILE...")],
     partition: Annotated[
         str | None,
@@ -161,7 +165,9 @@ def status(
 @app.command()
 def query(
     sql: Annotated[str, typer.Argument(help='e.g. "select * from indicator_values"')],
-    format_: Annotated[Format, typer.Option("--format", help="How to show the rows.")] = Format.table,
+    format_: Annotated[
+        Format, typer.Option("--format", help="How to show the rows.")
+    ] = Format.table,
 ) -> None:
     """Query the warehouse: read-only, its tables and nothing else of this machine."""
     from goral_pipeline.warehouse import build
@@ -202,7 +208,7 @@ def dev(
     )
 
 
-# --- goral drop -------------------------------------------------------------------------------------
+# --- goral drop ---
 
 
 @drop_app.command("publish")
@@ -225,7 +231,9 @@ def drop_publish(
 @drop_app.command("verify")
 def drop_verify(
     drop: Annotated[str | None, typer.Argument(help="A drop; default: the one published.")] = None,
-    deep: Annotated[bool, typer.Option("--deep", help="Decode every page and compare rows.")] = False,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Decode every page and compare rows.")
+    ] = False,
 ) -> None:
     """Verify that a drop is, to the bit, what its manifest says, and fits its contracts."""
     from goral_pipeline.publishing.verify import verify
@@ -253,7 +261,7 @@ def drop_list(
         _say("nothing is published yet; `goral run` does so")
 
 
-# --- goral demo -------------------------------------------------------------------------------------
+# --- goral demo ---
 
 
 @demo_app.command("run")
@@ -319,13 +327,13 @@ def _demo_settings(url: str) -> Settings:
     return Settings.load()
 
 
-# --- shared -----------------------------------------------------------------------------------------
+# --- shared ---
 
 
 def run_months(
     settings: Settings, from_: str | None, to: str | None, only: list[str], *, fetch: bool
 ) -> bool:
-    """Run the assets for a range of months, unless there is nothing to do; whether all went well."""
+    """Run the assets for a range of months, if there is anything to do; whether all went well."""
     from goral_pipeline import planning
     from goral_pipeline.publishing.drop import is_up_to_date
 

@@ -42,7 +42,9 @@ class Token:
 class HttpSession:
     """Asks politely: with time limits, and again after 408, 429 and 5xx, with growing pauses."""
 
-    def __init__(self, *, timeout_seconds: float, attempts: int, token: Token | None = None) -> None:
+    def __init__(
+        self, *, timeout_seconds: float, attempts: int, token: Token | None = None
+    ) -> None:
         """Try a request `attempts` times at most; send `token` to its own place only."""
         import requests
 
@@ -122,8 +124,8 @@ class HttpSession:
             return {}
         if place_of(url) != place_of(self._token.place):
             raise PermanentHttpError(
-                f"the publisher refers to {describe(url)}, which is not {describe(self._token.place)}"
-                ": the token is not sent there; if the publisher moved, change the source's URL"
+                f"the publisher refers to {describe(url)}, not {describe(self._token.place)}: the "
+                "token is not sent there; if the publisher moved, change the source's URL"
             )
         return {"Authorization": self._token.authorization}
 

@@ -110,7 +110,7 @@ def deliver(
     try:
         with store.receiving(settings.landing, settings.max_delivery_mib) as incoming:
             with file.open("rb") as content:
-                shutil.copyfileobj(content, incoming, store.MIB)  # type: ignore[misc]
+                shutil.copyfileobj(content, incoming, store.MIB)
             incoming.close()
             answer = Answer(
                 origin=file.name,
@@ -274,9 +274,7 @@ def _bring_up_to_date(
         text = f"{dataset} {partition}, delivery {latest.delivery_id}: {problem}"
         return Ingested(dataset, partition, "failed", text, latest.delivery_id)
     ledger.accept(staging)
-    return Ingested(
-        dataset, partition, "new", message, latest.delivery_id, totals(staging.counts)
-    )
+    return Ingested(dataset, partition, "new", message, latest.delivery_id, totals(staging.counts))
 
 
 def _stage(settings: Settings, delivery: Delivery) -> Staging:
@@ -290,9 +288,7 @@ def _stage(settings: Settings, delivery: Delivery) -> Staging:
         partition=delivery.partition,
         delivery_id=delivery.delivery_id,
         fingerprint=_fingerprint(settings, delivery.dataset),
-        landed=store.place(
-            settings.landing, delivery.dataset, delivery.sha256, delivery.extension
-        ),
+        landed=store.place(settings.landing, delivery.dataset, delivery.sha256, delivery.extension),
         home=settings.home_folder,
         spill=spill,
         key=_key(settings, delivery.dataset),

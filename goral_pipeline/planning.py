@@ -48,7 +48,7 @@ def _touched(contract: Contract, first: str, last: str) -> list[str]:
     if contract.partition == "year":
         low, high = max(first[:4], contract.first_partition), last[:4]
         return [str(year) for year in range(int(low), int(high) + 1)]
-    return [month for month in _months(low, high)] if low <= high else []
+    return _months(low, high) if low <= high else []
 
 
 def _months(first: str, last: str) -> list[str]:

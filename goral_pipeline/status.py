@@ -25,7 +25,7 @@ def report(settings: Settings, ledger: Ledger) -> dict[str, Any]:
     for (dataset, partition), delivery in sorted(newest.items()):
         current = pointed.get((dataset, partition))
         counts = totals(ledger.counts(current.staging_id)) if current else {}
-        outcomes = [outcomes for outcomes in counts.values()]
+        outcomes = list(counts.values())
         partitions.append(
             {
                 "dataset": dataset,

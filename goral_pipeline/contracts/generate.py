@@ -67,7 +67,7 @@ def dbt_sources() -> str:
     tables.append(
         {
             "name": "deliveries",
-            "description": "The deliveries the warehouse is built from: one a dataset and partition.",
+            "description": "Deliveries the warehouse is built from: one a dataset and partition.",
             "columns": [
                 {"name": name, "description": description, "data_type": sql_type}
                 for name, (sql_type, description) in DELIVERIES_COLUMNS.items()

@@ -103,9 +103,9 @@ class Table:
     @property
     def rules(self) -> tuple[Rule, ...]:
         """Every rule of the table: those of its columns, then those over several columns."""
-        return tuple(
-            rule for column in self.delivered_columns for rule in column_rules(column)
-        ) + (self.own_rules)
+        return tuple(rule for column in self.delivered_columns for rule in column_rules(column)) + (
+            self.own_rules
+        )
 
     def arrow_schema(self) -> pa.Schema:
         """The pyarrow schema of the kept columns, with unit and description as metadata."""
@@ -202,7 +202,9 @@ def column_rules(column: Column) -> list[Rule]:
     if column.codes:
         listed = ", ".join(quote(code) for code in column.codes)
         rules.append(
-            Rule(f"{name}_code", f"{name} in ({listed})", name, f"One of {', '.join(column.codes)}.")
+            Rule(
+                f"{name}_code", f"{name} in ({listed})", name, f"One of {', '.join(column.codes)}."
+            )
         )
     if "pattern" in options:
         pattern = options["pattern"]
@@ -232,10 +234,12 @@ def column_rules(column: Column) -> list[Rule]:
             if bound is not None
         ]
         limits = " and ".join(
-            text for text in (
+            text
+            for text in (
                 f"at least {low}" if low is not None else "",
                 f"at most {high}" if high is not None else "",
-            ) if text
+            )
+            if text
         )
         rules.append(Rule(f"{name}_range", " and ".join(bounds), name, f"{limits}.".capitalize()))
     return rules
@@ -316,7 +320,7 @@ def read(path: Path) -> Contract:
     """
     import yaml
 
-    content = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    content = yaml.safe_load(path.read_bytes())
     try:
         return Contract(
             path=path,

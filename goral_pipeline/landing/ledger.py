@@ -487,7 +487,6 @@ def _engine_options(url: str) -> dict[str, Any]:
     return {"connect_args": {"timeout": 30}, "poolclass": sa.pool.NullPool}
 
 
-
 def _configure_sqlite(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
     cursor.execute("pragma journal_mode=wal")

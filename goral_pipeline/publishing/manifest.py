@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from goral_pipeline.errors import GoralError, VerificationFailed
@@ -67,6 +67,11 @@ class Manifest:
     format: int = FORMAT
     notice: str = field(default="")
 
+    def files(self) -> list[tuple[str, int, str]]:
+        """Path, bytes and SHA-256 of every file but the manifest itself."""
+        data = [(file.path, file.bytes, file.sha256) for file in self.data]
+        return data + [(file.path, file.bytes, file.sha256) for file in self.other]
+
     def to_bytes(self) -> bytes:
         """The manifest as it is written."""
         return (json.dumps(asdict(self), indent=2, sort_keys=True) + "\n").encode()
@@ -84,7 +89,7 @@ def read(path: Path) -> Manifest:
             raise VerificationFailed(
                 [f"{path.name} has format {content['format']}, this version reads {FORMAT}"]
             )
-        return Manifest(
+        made = Manifest(
             **content
             | {
                 "data": [DataFile(**entry) for entry in content["data"]],
@@ -95,6 +100,16 @@ def read(path: Path) -> Manifest:
         raise VerificationFailed(
             [f"{path.name} cannot be read as a manifest ({type(error).__name__})"]
         ) from None
+    # A manifest may come from elsewhere; it must not make anyone look outside its drop.
+    outside = [name for name, _, _ in made.files() if _leads_out(name)]
+    if outside:
+        raise VerificationFailed([f"{path.name} names files outside the drop: {outside}"])
+    return made
+
+
+def _leads_out(name: str) -> bool:
+    path = PurePosixPath(name)
+    return path.is_absolute() or ".." in path.parts or "\\" in name
 
 
 def latest(drops: Path) -> dict[str, str] | None:
@@ -110,9 +125,7 @@ def latest(drops: Path) -> dict[str, str] | None:
         content = json.loads(path.read_bytes())
         return {"drop": str(content["drop"]), "manifest_sha256": str(content["manifest_sha256"])}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise VerificationFailed(
-            [f"{LATEST} cannot be read ({type(error).__name__})"]
-        ) from None
+        raise VerificationFailed([f"{LATEST} cannot be read ({type(error).__name__})"]) from None
 
 
 def pointer(drop: str, manifest_sha256: str) -> bytes:

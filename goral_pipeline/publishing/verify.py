@@ -64,15 +64,15 @@ def release_problems(
     if read.drop != drop:
         problems.append(f"wrong drop: the manifest in {drop} is that of {read.drop}")
     problems += _file_set_problems(folder, read)
-    for file in (*read.data, *read.other):
-        problems += _byte_problems(folder / file.path, file.path, file.bytes, file.sha256)
+    for name, size, sha256 in read.files():
+        problems += _byte_problems(folder / name, name, size, sha256)
     for data in read.data:
         problems += _table_problems(folder, data, deep=deep)
     return problems
 
 
 def _file_set_problems(folder: Path, read: Manifest) -> list[str]:
-    named = {file.path for file in (*read.data, *read.other)} | {manifest.MANIFEST}
+    named = {name for name, _, _ in read.files()} | {manifest.MANIFEST}
     there = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir()}
     return [f"missing file: {name}" for name in sorted(named - there)] + [
         f"unexpected file: {name} is not in the manifest" for name in sorted(there - named)

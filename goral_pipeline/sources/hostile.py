@@ -96,7 +96,9 @@ def check_workbook(path: Path, expected: str) -> None:
             names = set(archive.namelist())
             unpacked = sum(entry.file_size for entry in archive.infolist())
     except (zipfile.BadZipFile, OSError) as error:
-        raise DeliveryRejected(f"the workbook is damaged or cut off, expected {expected}") from error
+        raise DeliveryRejected(
+            f"the workbook is damaged or cut off, expected {expected}"
+        ) from error
     if "xl/workbook.xml" not in names:
         raise DeliveryRejected(f"found a zip file that is no .xlsx workbook, expected {expected}")
     if unpacked > MAX_WORKBOOK_BYTES:
@@ -145,7 +147,9 @@ class _Depth:
         outside = quotes % 2 == 0
         opens = ((plain == ord("[")) | (plain == ord("{"))) & outside
         closes = ((plain == ord("]")) | (plain == ord("}"))) & outside
-        depths = self._depth + np.cumsum(opens.astype(np.int8) - closes.astype(np.int8), dtype=np.int64)
+        depths = self._depth + np.cumsum(
+            opens.astype(np.int8) - closes.astype(np.int8), dtype=np.int64
+        )
         self._depth = int(depths[-1])
         self._in_string = int(quotes[-1] % 2)
         return int(depths.max())

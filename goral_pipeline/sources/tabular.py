@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from goral_pipeline.contracts.model import quote
 from goral_pipeline.errors import DeliveryRejected, GoralError
@@ -79,7 +79,9 @@ def load(path: Path) -> Mapping:
             columns={
                 name: ColumnMapping(
                     headers=tuple(entry["headers"]),
-                    codes={_plain(code): meaning for code, meaning in entry.get("codes", {}).items()},
+                    codes={
+                        _plain(code): meaning for code, meaning in entry.get("codes", {}).items()
+                    },
                     register=entry.get("register"),
                 )
                 for name, entry in content["columns"].items()
@@ -139,9 +141,7 @@ def _cells(path: Path, mapping: Mapping, expected: str) -> pa.Table:
     return cells
 
 
-def _find_columns(
-    header: list[str | None], mapping: Mapping, expected: str
-) -> dict[str, int]:
+def _find_columns(header: list[str | None], mapping: Mapping, expected: str) -> dict[str, int]:
     """Place of each mapped column in the sheet."""
     places: dict[str, int] = {}
     missing, twice = [], []
@@ -183,14 +183,14 @@ def _named(lines: pa.Table, names: list[str], everything: pa.Table, mapping: Map
 
 
 def _raw_table(mapping: Mapping, columns: list[Column]) -> str:
-    selected = [
-        f"{_conversion(column, mapping)} as {column.name}" for column in columns
-    ]
-    return (
-        f"create temp table raw_{mapping.table} as select record_number as row_id, "
-        f"null::bigint as parent_row_id, record_number, {', '.join(selected)} from ("
-        f"select record_number, {', '.join(_trimmed(column.name) for column in columns)} from lines) as line"
-    )
+    """SQL that makes the raw table of the named lines."""
+    trimmed = ", ".join(_trimmed(column.name) for column in columns)
+    converted = ", ".join(f"{_conversion(column, mapping)} as {column.name}" for column in columns)
+    return f"""
+create temp table raw_{mapping.table} as
+select record_number as row_id, null::bigint as parent_row_id, record_number, {converted}
+from (select record_number, {trimmed} from lines) as line
+"""
 
 
 def _trimmed(name: str) -> str:

@@ -35,8 +35,8 @@ def judged_table(contract: Contract, table: Table) -> str:
     parent = table.parent
     # Only what is needed of the parent: its columns have the names that rules speak of.
     join = (
-        f"left join (select row_id as parent_id, outcome as outcome_of_parent from judged_{parent}) "
-        "on parent_id = parent_row_id"
+        f"left join (select row_id as parent_id, outcome as outcome_of_parent "
+        f"from judged_{parent}) on parent_id = parent_row_id"
         if parent
         else ""
     )

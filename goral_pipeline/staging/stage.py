@@ -177,9 +177,7 @@ def _write_accepted(
             key_id=pseudonym.key_id(job.key) if job.key and contract.needs_key else None,
             files=files,
             counts=counts,
-            months=tuple(
-                entry for table in contract.tables for entry in _months(con, table)
-            ),
+            months=tuple(entry for table in contract.tables for entry in _months(con, table)),
         )
         (folder / RESULT_FILE).write_text(json.dumps(asdict(staging), indent=1))
     return staging

@@ -10,6 +10,7 @@ import multiprocessing
 import signal
 import sys
 from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext, SpawnContext
 from typing import TYPE_CHECKING
 
 from goral_pipeline.errors import DeliveryRejected, StagingDied
@@ -58,7 +59,7 @@ def stage_apart(job: Job, *, seconds: int, memory_mib: int) -> Staging:
     raise StagingDied(content)
 
 
-def _context() -> multiprocessing.context.BaseContext:
+def _context() -> ForkServerContext | SpawnContext:
     # A server that has the libraries loaded forks a process a delivery in milliseconds. macOS's
     # own libraries do not survive a fork, so there each process starts anew.
     if sys.platform != "linux":
@@ -91,7 +92,7 @@ def _work(job: Job, seconds: int, memory_mib: int, answer: Connection) -> None:
         answer.send(("rejected", str(error)))
     except MemoryError:
         answer.send(("rejected", f"reading it needs more memory than {memory_mib} MiB"))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         # The words of a library's error may quote cells, so only its kind leaves this process.
         answer.send(("failed", _where(error)))
 

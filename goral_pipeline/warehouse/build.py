@@ -234,7 +234,9 @@ def _view(settings: Settings, contract: Contract, table: Table, wanted: Inputs) 
 
 
 def _create_deliveries(con: duckdb.DuckDBPyConnection, wanted: Inputs) -> None:
-    columns = ", ".join(f'"{name}" {sql_type}' for name, (sql_type, _) in DELIVERIES_COLUMNS.items())
+    columns = ", ".join(
+        f'"{name}" {sql_type}' for name, (sql_type, _) in DELIVERIES_COLUMNS.items()
+    )
     con.execute(f"create table staged.deliveries ({columns})")
     rows = [[row[name] for name in DELIVERIES_COLUMNS] for row in wanted.deliveries]
     if rows:

@@ -72,9 +72,7 @@ def edition_for(month: str, editions: list[Current]) -> Current:
     return fitting[-1] if fitting else ordered[0]
 
 
-def place_all(
-    settings: Settings, ledger: Ledger, as_of: datetime | None = None
-) -> tuple[int, int]:
+def place_all(settings: Settings, ledger: Ledger, as_of: datetime | None = None) -> tuple[int, int]:
     """Place every snapshot that is not placed yet; gives how many were and how many there are."""
     wanted = placements(settings, ledger.current(as_of=as_of))
     todo = [one for one in wanted if not (settings.home_folder / one.path).exists()]
@@ -144,9 +142,9 @@ def place(
         "location_id": locations["location_id"],
         "municipality_code": pa.array(_municipality(codes, outlines, points), pa.string()),
         "near_border": pa.array(is_near),
-        "border_distance_m": pa.array(
-            np.round(distance, 1), mask=~is_near, type=pa.float64()
-        ).cast(schema.field("border_distance_m").type),
+        "border_distance_m": pa.array(np.round(distance, 1), mask=~is_near, type=pa.float64()).cast(
+            schema.field("border_distance_m").type
+        ),
         "delivery_id": pa.array([delivery_id] * number, pa.string()),
         "boundaries_delivery_id": pa.array([boundaries_delivery_id] * number, pa.string()),
     }
