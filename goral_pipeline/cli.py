@@ -9,8 +9,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -19,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from goral_pipeline.errors import GoralError, SettingsError, VerificationFailed
+from goral_pipeline.landing import open_ledger
 from goral_pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from goral_pipeline.ingestion import Ingested
-    from goral_pipeline.landing.ledger import Ledger
 
 FAILED = 1
 WRONG_USE = 2
@@ -135,7 +133,7 @@ def deliver(
 
     settings = Settings.load()
     failed = 0
-    with _ledger(settings) as ledger:
+    with open_ledger(settings) as ledger:
         for file in files:
             result = ingestion.deliver(settings, ledger, dataset, partition, file)
             _show_result(result)
@@ -152,7 +150,7 @@ def status(
     from goral_pipeline import status as reporting
 
     settings = Settings.load()
-    with _ledger(settings) as ledger:
+    with open_ledger(settings) as ledger:
         report = reporting.report(settings, ledger)
     if as_json:
         print(json.dumps(report, indent=2))
@@ -222,7 +220,7 @@ def drop_publish(
     from goral_pipeline.publishing import drop
 
     settings = Settings.load()
-    with _ledger(settings) as ledger:
+    with open_ledger(settings) as ledger:
         result = drop.publish(settings, ledger, allow_incomplete=allow_incomplete, progress=_say)
     _say(f"{result.drop} {'published' if result.is_new else 'is published already'}")
     _say(f"{result.files} data files, {result.rows} rows, in {result.folder}")
@@ -338,7 +336,7 @@ def run_months(
     from goral_pipeline.publishing.drop import is_up_to_date
 
     partitions = planning.partitions(from_, to, only)
-    with _ledger(settings) as ledger:
+    with open_ledger(settings) as ledger:
         news = planning.first_news(settings, ledger, partitions, fetch=fetch)
         if news is None and is_up_to_date(settings, ledger):
             _say("nothing new: every delivery, the warehouse and the drop are up to date")
@@ -356,20 +354,9 @@ def run_months(
 def _build_as_of(settings: Settings, day: datetime) -> None:
     from goral_pipeline.warehouse.as_of import build_as_of
 
-    with _ledger(settings) as ledger:
+    with open_ledger(settings) as ledger:
         path = build_as_of(settings, ledger, day.date())
     _say(f"built {path}; the usual warehouse and the drop are as they were")
-
-
-@contextmanager
-def _ledger(settings: Settings) -> Iterator[Ledger]:
-    from goral_pipeline.landing.ledger import Ledger
-
-    ledger = Ledger(settings.ledger)
-    try:
-        yield ledger
-    finally:
-        ledger.close()
 
 
 def _show_result(result: Ingested) -> None:

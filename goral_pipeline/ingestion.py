@@ -26,13 +26,13 @@ from goral_pipeline.errors import (
     TransientHttpError,
 )
 from goral_pipeline.landing import store
-from goral_pipeline.landing.ledger import Delivery, Ledger, Staging
 from goral_pipeline.sources import SOURCES
 from goral_pipeline.sources.asking import Answer, Known, Question
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from goral_pipeline.landing.ledger import Delivery, Ledger, Staging
     from goral_pipeline.settings import Settings
 
 State = Literal["new", "unchanged", "missing", "failed"]

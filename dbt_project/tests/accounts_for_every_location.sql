@@ -1,19 +1,38 @@
 -- Every accepted location and charge point of a snapshot is in mart_location_placement exactly
 -- once, and a snapshot is placed as a whole or not at all.
-with staged_locations as (
+-- Distinct: a file that is read twice must not pass for two locations.
+with distinct_locations as (
+    select distinct
+        month,
+        country_code,
+        party_id,
+        location_id
+    from {{ ref('stg_ndw_dotnl__locations') }}
+),
+
+staged_locations as (
     select
         month,
-        -- Distinct: a file that is read twice must not pass for two locations.
-        count(distinct (country_code, party_id, location_id)) as locations
-    from {{ ref('stg_ndw_dotnl__locations') }}
+        count(*) as locations
+    from distinct_locations
     group by month
+),
+
+distinct_charge_points as (
+    select distinct
+        month,
+        country_code,
+        party_id,
+        location_id,
+        evse_uid
+    from {{ ref('stg_ndw_dotnl__charge_points') }}
 ),
 
 staged_charge_points as (
     select
         month,
-        count(distinct (country_code, party_id, location_id, evse_uid)) as charge_points
-    from {{ ref('stg_ndw_dotnl__charge_points') }}
+        count(*) as charge_points
+    from distinct_charge_points
     group by month
 ),
 

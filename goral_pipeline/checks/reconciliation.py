@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
-from goral_pipeline.landing.ledger import Count
+if TYPE_CHECKING:
+    from goral_pipeline.landing.ledger import Count
 
 
 def reconcile(received: Mapping[str, int], counts: Iterable[Count]) -> list[str]:

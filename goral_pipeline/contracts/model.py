@@ -320,7 +320,9 @@ def read(path: Path) -> Contract:
     """
     import yaml
 
-    content = yaml.safe_load(path.read_bytes())
+    # libyaml where it is there: ten times faster, and every start of Dagster reads the contracts.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    content = yaml.load(path.read_bytes(), Loader=loader)  # noqa: S506
     try:
         return Contract(
             path=path,

@@ -8,7 +8,7 @@ import dagster as dg
 
 from goral_pipeline.contracts import Contract, staged
 from goral_pipeline.ingestion import Ingested, in_words, ingest_all
-from goral_pipeline.landing.ledger import Ledger
+from goral_pipeline.landing import open_ledger
 from goral_pipeline.orchestration.partitions import partitions_of
 from goral_pipeline.orchestration.telling import teller
 from goral_pipeline.settings import Settings
@@ -83,17 +83,16 @@ def _dataset_assets(settings: Settings, contract: Contract) -> dg.AssetsDefiniti
         context: dg.AssetExecutionContext, config: IngestConfig
     ) -> Iterator[dg.AssetCheckResult]:
         tell = teller(context)
-        ledger = Ledger(settings.ledger)
         months = [key for key in context.partition_keys if key >= contract.first_partition]
-        results = ingest_all(
-            settings,
-            ledger,
-            dataset,
-            months,
-            fetch=config.fetch,
-            progress=lambda result: tell(in_words(result)),
-        )
-        ledger.close()
+        with open_ledger(settings) as ledger:
+            results = ingest_all(
+                settings,
+                ledger,
+                dataset,
+                months,
+                fetch=config.fetch,
+                progress=lambda result: tell(in_words(result)),
+            )
         for result in results:
             for event in _events(result, landing, staging):
                 context.log_event(event)

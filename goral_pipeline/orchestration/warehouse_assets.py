@@ -15,7 +15,7 @@ from dagster_dbt import (
 )
 
 from goral_pipeline.contracts import derived, staged
-from goral_pipeline.landing.ledger import Ledger
+from goral_pipeline.landing import open_ledger
 from goral_pipeline.orchestration.ingestion_assets import staging_key
 from goral_pipeline.orchestration.telling import teller
 from goral_pipeline.settings import DBT_PROJECT, Settings
@@ -71,9 +71,8 @@ def warehouse_assets(settings: Settings) -> list[dg.AssetsDefinition]:
     def location_municipality(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         from goral_pipeline.warehouse.placement import place_all
 
-        ledger = Ledger(settings.ledger)
-        placed, number = place_all(settings, ledger)
-        ledger.close()
+        with open_ledger(settings) as ledger:
+            placed, number = place_all(settings, ledger)
         teller(context)(f"placed {placed} of {number} snapshots in municipalities")
         return dg.MaterializeResult(metadata={"placed": placed, "snapshots": number})
 
@@ -87,9 +86,8 @@ def warehouse_assets(settings: Settings) -> list[dg.AssetsDefinition]:
                 "`warehouse`, or run the job `goral`",
                 allow_retries=False,
             )
-        ledger = Ledger(settings.ledger)
-        wanted = build.inputs(settings, ledger)
-        ledger.close()
+        with open_ledger(settings) as ledger:
+            wanted = build.inputs(settings, ledger)
         if build.is_up_to_date(settings, wanted):
             teller(context)("the warehouse is made of just these inputs: nothing to build")
             for key in sorted(context.selected_asset_keys):
@@ -117,9 +115,8 @@ def warehouse_assets(settings: Settings) -> list[dg.AssetsDefinition]:
     def drop(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         from goral_pipeline.publishing.drop import publish
 
-        ledger = Ledger(settings.ledger)
-        result = publish(settings, ledger, progress=teller(context))
-        ledger.close()
+        with open_ledger(settings) as ledger:
+            result = publish(settings, ledger, progress=teller(context))
         return dg.MaterializeResult(
             metadata={
                 "drop": result.drop,
