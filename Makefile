@@ -14,7 +14,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.goral-installed
 MANIFEST := dbt_project/target/manifest.json
-DBT := --project-dir dbt_project --profiles-dir dbt_project
+# In full: seeds are found by the path they were parsed under.
+DBT := --project-dir $(CURDIR)/dbt_project --profiles-dir $(CURDIR)/dbt_project
+# As a run will have it, so that what is parsed here serves there.
+BUILDING := GORAL_WAREHOUSE_BUILD="$(GORAL_HOME)/warehouse/building.duckdb"
 # Its templater is dbt, which connects to the warehouse it would build: to none, here.
 SQLFLUFF := GORAL_WAREHOUSE_BUILD=:memory: $(BIN)/sqlfluff
 # What dbt's manifest is made from.
@@ -62,14 +65,14 @@ $(INSTALLED): requirements.lock pyproject.toml | $(BIN)/python
 # touch: dbt may leave a manifest alone that would come out the same.
 $(MANIFEST): $(INSTALLED) $(DBT_FILES)
 	@echo "Parsing dbt_project"
-	@$(BIN)/dbt --quiet parse $(DBT)
+	@$(BUILDING) $(BIN)/dbt --quiet parse $(DBT)
 	@touch $@
 
 run: install ## Run the whole pipeline once on the demo's deliveries
 	$(BIN)/goral demo run
 
 test: install ## Run the tests, but for the slow ones
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow"
 
 dev: install ## Start Dagster's web interface
 	$(BIN)/goral dev

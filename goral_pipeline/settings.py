@@ -6,6 +6,7 @@ opening connections. Secrets come from the environment only and are never printe
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Self
 
@@ -112,7 +113,9 @@ class Settings(BaseSettings):
     @property
     def dbt_target(self) -> Path:
         """What dbt writes when it runs: compiled SQL, results, its log."""
-        return self.home_folder / "dbt"
+        # By project: what dbt has parsed holds paths of the checkout it was parsed in.
+        project = hashlib.sha256(str(DBT_PROJECT).encode()).hexdigest()[:8]
+        return self.home_folder / "dbt" / project
 
     @property
     def ledger(self) -> str:

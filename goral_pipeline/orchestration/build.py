@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from dagster_dbt import DbtCliResource
+from packaging.version import Version
 
 from goral_pipeline.errors import GoralError
 from goral_pipeline.orchestration.ingestion_assets import ingestion_assets
@@ -21,6 +23,21 @@ if TYPE_CHECKING:
 
 JOB = "goral"
 DBT = Path(sys.executable).with_name("dbt")
+
+
+class _Dbt(DbtCliResource):
+    """dbt as Dagster calls it, without two things that cost seconds and that nobody here uses.
+
+    Should Dagster rename either method, it does them again, and all still works.
+    """
+
+    @property
+    def _cli_version(self) -> Version:
+        """Of the package: Dagster would start dbt once more to ask."""
+        return Version(metadata.version("dbt-core"))
+
+    def _initialize_dbt_core_adapter(self, args: Sequence[str]) -> Any:
+        """No second handle on the warehouse: it would serve to fetch row counts from it."""
 
 
 def build_defs(
@@ -43,7 +60,7 @@ def build_defs(
 
 def dbt_resource() -> DbtCliResource:
     """The dbt of this environment, on this project."""
-    return DbtCliResource(
+    return _Dbt(
         project_dir=str(DBT_PROJECT), profiles_dir=str(DBT_PROJECT), dbt_executable=str(DBT)
     )
 

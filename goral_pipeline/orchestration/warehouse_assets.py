@@ -98,7 +98,7 @@ def warehouse_assets(settings: Settings) -> list[dg.AssetsDefinition]:
             os.environ |= build.dbt_environment(settings)
             build.prepare(settings, wanted)
             yield from dbt.cli(
-                ["build"],
+                list(build.DBT_BUILD),
                 context=context,
                 # Kept between runs, so that dbt takes in only what changed of its project.
                 target_path=settings.dbt_target,

@@ -23,6 +23,7 @@ CHUNK_BYTES = 4 * 1024**2
 
 _GZIP = b"\x1f\x8b"
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_NOT_STRUCTURE = bytes(set(range(256)) - set(b'"[]{}'))
 _ZIP = b"PK\x03\x04"
 
 
@@ -137,10 +138,12 @@ class _Depth:
         import numpy as np
 
         data = self._rest + chunk
-        # An escape may be cut by the chunk's end: keep its backslashes for the next.
+        # An escape may be cut by the chunk's end: keep its backslash for the next. Pairs of
+        # backslashes mean nothing, so a chunk of nothing else leaves one at most.
         kept = data.rstrip(b"\\")
-        self._rest = data[len(kept) :]
-        plain = np.frombuffer(kept.replace(b"\\\\", b"").replace(b'\\"', b""), dtype=np.uint8)
+        self._rest = b"\\" * ((len(data) - len(kept)) % 2)
+        unescaped = kept.replace(b"\\\\", b"").replace(b'\\"', b"")
+        plain = np.frombuffer(unescaped.translate(None, _NOT_STRUCTURE), dtype=np.uint8)
         if plain.size == 0:
             return self._depth
         quotes = np.cumsum(plain == ord('"'), dtype=np.int64) + self._in_string

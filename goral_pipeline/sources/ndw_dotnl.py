@@ -38,7 +38,9 @@ select
     field[6] as city,
     case
         when regexp_full_match(replace(field[7], ' ', ''), '[0-9]{4}[A-Za-z]{2}')
-            then upper(left(replace(field[7], ' ', ''), 4) || ' ' || right(field[7], 2))
+            then upper(
+                left(replace(field[7], ' ', ''), 4) || ' ' || right(replace(field[7], ' ', ''), 2)
+            )
         else field[7]
     end as postal_code,
     field[8] as latitude,

@@ -31,6 +31,7 @@ MUNICIPALITY_NAMES = DBT_PROJECT / "seeds" / "municipality_names.csv"
 # Day 0 of Excel's calendar, as its day 60 is a 29 February 1900 that never was.
 _EXCEL_EPOCH = "timestamp '1899-12-30'"
 _EXCEL_SERIAL = r"[1-9][0-9]{4}(\.[0-9]+)?"
+_ISO_WITHOUT_ZONE = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?"
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,8 @@ def _cells(path: Path, mapping: Mapping, expected: str) -> pa.Table:
             raise DeliveryRejected(
                 f"its {len(workbook.sheet_names)} sheet(s) have other names, expected {expected}"
             )
-        sheet = workbook.load_sheet(mapping.sheet, header_row=None, dtypes="string")
+        # Without skip_rows blank rows at the top are left out, and every row number is wrong.
+        sheet = workbook.load_sheet(mapping.sheet, header_row=None, skip_rows=0, dtypes="string")
     except fastexcel.FastExcelError as error:
         # Its own words may quote cells.
         raise DeliveryRejected(
@@ -194,8 +196,8 @@ from (select record_number, {trimmed} from lines) as line
 
 
 def _trimmed(name: str) -> str:
-    # A no-break space is what spreadsheets leave behind.
-    return f"nullif(trim(replace({name}, chr(160), ' ')), '') as {name}"
+    # No-break spaces and line breaks are what spreadsheets leave behind.
+    return f"nullif(trim(replace({name}, chr(160), ' '), e' \\t\\r\\n'), '') as {name}"
 
 
 def _conversion(column: Column, mapping: Mapping) -> str:
@@ -217,24 +219,32 @@ def _conversion(column: Column, mapping: Mapping) -> str:
     if column.type == "TIMESTAMPTZ":
         moment = _moment(column.name, mapping.timestamp_formats + mapping.date_formats)
         utc = f"timezone('UTC', timezone({quote(mapping.time_zone)}, {moment}))"
-        return f"coalesce(strftime({utc}, '%Y-%m-%dT%H:%M:%SZ'), {column.name})"
+        return f"coalesce(strftime({utc}, '%Y-%m-%dT%H:%M:%S.%fZ'), {column.name})"
     return column.name
 
 
 def _moment(name: str, formats: tuple[str, ...]) -> str:
     """SQL for a date or moment written in one of the formats, or as Excel's count of days."""
-    # Dates that the workbook itself marks as such come as ISO text.
-    listed = ", ".join(quote(text) for text in ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d", *formats))
+    listed = ", ".join(quote(text) for text in formats)
+    # Dates that the workbook itself marks as such come as ISO text, with a fraction where they
+    # have one. What names its own zone is left to staging.
+    iso = (
+        f"case when regexp_full_match({name}, {quote(_ISO_WITHOUT_ZONE)}) "
+        f"then try_cast({name} as timestamp) end"
+    )
     serial = (
         f"case when regexp_full_match({name}, {quote(_EXCEL_SERIAL)}) then {_EXCEL_EPOCH} + "
         f"to_seconds(round(try_cast({name} as double) * 86400)) end"
     )
-    return f"coalesce({serial}, try_strptime({name}, [{listed}]))"
+    return f"coalesce({serial}, {iso}, try_strptime({name}, [{listed}]))"
 
 
 def _create_names(con: duckdb.DuckDBPyConnection) -> None:
-    """The register of municipality names, official and other spellings, as table `names`."""
-    official = f"select municipality_name as name, municipality_code from {_csv('$official')}"
+    """The register of the region's municipality names, in all spellings, as table `names`."""
+    official = (
+        f"select municipality_name as name, municipality_code from {_csv('$official')} "
+        "where in_region = 'true'"
+    )
     other = f"select name, municipality_code from {_csv('$other')}"
     con.execute(
         f"create temp table names as select distinct {_plain_sql('name')} as name, "

@@ -16,6 +16,7 @@ PARENT_DUPLICATE = "parent_duplicate"
 SAME_KEY = "same_key"
 LONGEST_FOUND = 60
 
+_CALENDAR = ("0001-01-01", "9999-12-31")
 _WHOLE_NUMBER = r"[+-]?[0-9]{1,18}(\.0+)?"
 
 
@@ -126,6 +127,11 @@ def _typed(column: Column) -> str:
     if column.type in ("INTEGER", "BIGINT"):
         whole = f"regexp_full_match(trim({name}), {quote(_WHOLE_NUMBER)})"
         return f"case when {whole} then try_cast({name} as {column.type}) end"
+    if column.type in ("DATE", "TIMESTAMPTZ"):
+        # DuckDB reads `infinity`, years before Christ and beyond 9999; no other reader does.
+        first, last = (f"{column.type} {quote(day)}" for day in _CALENDAR)
+        moment = f"try_cast({name} as {column.type})"
+        return f"case when {moment} between {first} and {last} then {moment} end"
     return f"try_cast({name} as {column.type})"
 
 

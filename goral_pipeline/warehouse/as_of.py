@@ -39,7 +39,7 @@ def build_as_of(settings: Settings, ledger: Ledger, day: date) -> Path:
         build.prepare(settings, wanted)
         done = subprocess.run(
             [
-                *(DBT, "build", "--quiet"),
+                *(DBT, *build.DBT_BUILD, "--quiet"),
                 *("--project-dir", DBT_PROJECT, "--profiles-dir", DBT_PROJECT),
                 *("--target-path", settings.dbt_target),
             ],
