@@ -65,7 +65,7 @@ $(INSTALLED): requirements.lock pyproject.toml | $(BIN)/python
 # touch: dbt may leave a manifest alone that would come out the same.
 $(MANIFEST): $(INSTALLED) $(DBT_FILES)
 	@echo "Parsing dbt_project"
-	@$(BUILDING) $(BIN)/dbt --quiet parse $(DBT)
+	@$(BUILDING) $(BIN)/dbt --quiet --no-partial-parse parse $(DBT)
 	@touch $@
 
 run: install ## Run the whole pipeline once on the demo's deliveries

@@ -12,18 +12,20 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 from goral_pipeline import __version__, clock
 from goral_pipeline.errors import NotPublished, PermanentHttpError, TransientHttpError
 
 if TYPE_CHECKING:
     import requests
+    import urllib3
 
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 60.0
 MOST_REDIRECTS = 5
 CHUNK_BYTES = 1024 * 1024
+STANDARD_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True)
@@ -69,11 +71,20 @@ class HttpSession:
         Raises:
             NotPublished: 404 or 410.
             PermanentHttpError: any other refusal, or a redirect to where the token may not go.
-            TransientHttpError: no proper answer after all attempts.
+            TransientHttpError: no proper answer after all attempts, or one that breaks off while
+                the caller reads it.
         """
+        import requests
+
         response = self._ask(url, dict(headers or {}))
         try:
             yield response
+        except requests.RequestException as error:
+            # Its own words may hold the whole URL.
+            raise TransientHttpError(
+                f"the answer of {describe(url)} broke off or is damaged ({type(error).__name__}); "
+                "nothing of it was kept: run again"
+            ) from None
         finally:
             response.close()
 
@@ -87,8 +98,13 @@ class HttpSession:
                 response = self._follow(url, headers)
             except (requests.ConnectionError, requests.Timeout) as error:
                 problem = type(error).__name__
+            except requests.RequestException as error:
+                raise PermanentHttpError(
+                    f"{describe(url)} cannot be asked ({type(error).__name__}); check the source's "
+                    "URL and token"
+                ) from None
             else:
-                if response.status_code < 400:
+                if response.status_code in (200, 304):
                     return response
                 response.close()
                 if not _may_pass(response.status_code):
@@ -130,29 +146,49 @@ class HttpSession:
         return {"Authorization": self._token.authorization}
 
 
-def place_of(url: str) -> tuple[str, str, int | None]:
-    """Scheme, host and port of a URL."""
-    parts = urlsplit(url)
-    standard = {"http": 80, "https": 443}.get(parts.scheme)
-    return parts.scheme, (parts.hostname or "").lower(), parts.port or standard
+def place_of(url: str) -> tuple[str, str, int]:
+    """Scheme, host and port of a URL, as the library that connects reads it.
+
+    Two readers of one hostile URL may find two hosts in it, so no other reader is asked.
+
+    Raises:
+        PermanentHttpError: when it is no URL of http or https.
+    """
+    parts = _parts(url)
+    if parts is None or parts.scheme not in STANDARD_PORTS or not parts.host:
+        raise PermanentHttpError(
+            f"{describe(url)} is no URL of http or https; check the source's URL"
+        )
+    return parts.scheme, parts.host, parts.port or STANDARD_PORTS[parts.scheme]
 
 
 def describe(url: str) -> str:
     """A URL without what may be secret in it: user, password and query."""
-    parts = urlsplit(url)
-    port = f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"
+    parts = _parts(url)
+    if parts is None:
+        return "an unreadable URL"
+    return parts._replace(auth=None, query=None, fragment=None).url
+
+
+def _parts(url: str) -> urllib3.util.Url | None:
+    from urllib3.exceptions import LocationParseError
+    from urllib3.util import parse_url
+
+    try:
+        return parse_url(url)
+    except LocationParseError:
+        return None
 
 
 def retry_after(header: str | None) -> float | None:
     """Seconds to wait by a Retry-After header, given as seconds or as a date."""
     if header is None:
         return None
-    if header.strip().isdigit():
+    if header.strip().isdecimal():
         return float(header)
     try:
         moment = email.utils.parsedate_to_datetime(header)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return max(0.0, (moment - clock.now()).total_seconds()) if moment.tzinfo else None
 
@@ -168,4 +204,4 @@ def _refusal(response: requests.Response, url: str) -> NotPublished | PermanentH
         401: "; the token is missing or wrong",
         403: "; the token gives no access to it",
     }.get(response.status_code, "")
-    return PermanentHttpError(f"{describe(url)} refuses: HTTP {response.status_code}{hint}")
+    return PermanentHttpError(f"{describe(url)} answers HTTP {response.status_code}{hint}")

@@ -212,7 +212,9 @@ class Staged:
     @property
     def counts(self) -> dict[str, dict[str, int]]:
         """Rows by table and outcome; outcomes that did not occur are left out."""
-        counts: dict[str, Counter[str]] = {file.table_name: Counter() for file in self.staging.files}
+        counts: dict[str, Counter[str]] = {
+            file.table_name: Counter() for file in self.staging.files
+        }
         for count in self.staging.counts:
             counts[count.table_name][count.outcome] += count.rows
         return {table: dict(outcomes) for table, outcomes in counts.items()}

@@ -6,6 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from goral_pipeline.contracts import staged
+from goral_pipeline.contracts.model import type_rule
+from goral_pipeline.errors import DeliveryRejected
+from goral_pipeline.staging.judge import PARENT_QUARANTINED
+from goral_pipeline.staging.stage import stage
 from tests.support_files import (
     BOUNDARIES,
     LOCATIONS,
@@ -24,12 +30,6 @@ from tests.support_files import (
     requests,
     workbook_file,
 )
-
-from goral_pipeline.contracts import staged
-from goral_pipeline.contracts.model import type_rule
-from goral_pipeline.errors import DeliveryRejected
-from goral_pipeline.staging.judge import PARENT_QUARANTINED
-from goral_pipeline.staging.stage import stage
 
 TABLE_LEVELS = ("locations", "charge_points", "connectors")
 
