@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,12 +23,17 @@ from goral_pipeline.settings import Settings
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from rich.console import Console
 
     from goral_pipeline.ingestion import Ingested
 
 FAILED = 1
+WIDEST = 10_000
 WRONG_USE = 2
+
+STATUS_COLUMNS = (
+    *("dataset", "partition", "state", "received_at"),
+    *("received", "accepted", "duplicate", "quarantined", "demo"),
+)
 
 # Characters that make a spreadsheet program take a cell for a formula.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -155,7 +161,13 @@ def status(
     if as_json:
         print(json.dumps(report, indent=2))
         return
-    _print_rows(report["partitions"], "Deliveries by dataset and partition")
+    if not report["partitions"]:
+        _say("nothing was delivered yet: see `goral run`, or `goral demo run`")
+        return
+    _print_rows([{name: row[name] for name in STATUS_COLUMNS} for row in report["partitions"]])
+    for row in report["partitions"]:
+        if row["problem"]:
+            print(f"\n{row['problem']}")
     published = report["published"]
     _say(f"published: {published['drop']}" if published else "published: nothing yet")
 
@@ -254,7 +266,7 @@ def drop_list(
     if as_json:
         print(json.dumps(drops, indent=2))
     elif drops:
-        _print_rows(drops, "Drops")
+        _print_rows(drops)
     else:
         _say("nothing is published yet; `goral run` does so")
 
@@ -391,12 +403,6 @@ order by period, indicator
 """
 
 
-def _console(stderr: bool = False) -> Console:
-    from rich.console import Console
-
-    return Console(stderr=stderr, highlight=False, soft_wrap=True)
-
-
 def _say(text: str) -> None:
     """Tell on standard error, so that standard output holds rows alone."""
     print(text, file=sys.stderr, flush=True)
@@ -407,15 +413,19 @@ def _complain(*lines: str) -> None:
         print(f"goral: {line}", file=sys.stderr, flush=True)
 
 
-def _print_rows(rows: list[dict[str, Any]], title: str) -> None:
+def _print_rows(rows: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=title, box=None, pad_edge=False)
-    for name in rows[0] if rows else []:
-        table.add_column(name)
+    table = Table(box=None, pad_edge=False)
+    for name, value in rows[0].items():
+        is_number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+        table.add_column(name, no_wrap=True, justify="right" if is_number else "left")
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
-    _console().print(table)
+        table.add_row(*("" if value is None else escape(str(value)) for value in row.values()))
+    # As wide as it needs to be: a cell cut short cannot be searched for.
+    Console(width=WIDEST, highlight=False).print(table)
 
 
 def _print_table(rows: pa.Table, format_: Format) -> None:
@@ -424,7 +434,7 @@ def _print_table(rows: pa.Table, format_: Format) -> None:
     elif format_ is Format.json:
         print(json.dumps(rows.to_pylist(), indent=2, default=str))
     else:
-        _print_rows(rows.to_pylist(), "") if rows.num_rows else _say("no rows")
+        _print_rows(rows.to_pylist()) if rows.num_rows else _say("no rows")
 
 
 def _print_csv(rows: pa.Table) -> None:

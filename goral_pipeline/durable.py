@@ -76,8 +76,13 @@ def new_folder(goal: Path) -> Iterator[Path]:
             for name in files:
                 flush_file(Path(folder) / name)
             flush_folder(Path(folder))
-        if not goal.exists():
-            put(temporary, goal)
+        try:
+            if not goal.exists():
+                put(temporary, goal)
+        except OSError:
+            # Another process may have been first; what is immutable is the same from each.
+            if not goal.is_dir():
+                raise
     finally:
         if temporary.exists():
             shutil.rmtree(temporary)

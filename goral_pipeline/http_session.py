@@ -131,8 +131,8 @@ class HttpSession:
             )
             if not response.is_redirect:
                 return response
-            url = urljoin(url, response.headers["Location"])
             response.close()
+            url = referred(url, response.headers["Location"])
         raise PermanentHttpError(f"{describe(url)} redirects more than {MOST_REDIRECTS} times")
 
     def _authorization(self, url: str) -> dict[str, str]:
@@ -160,6 +160,18 @@ def place_of(url: str) -> tuple[str, str, int]:
             f"{describe(url)} is no URL of http or https; check the source's URL"
         )
     return parts.scheme, parts.host, parts.port or STANDARD_PORTS[parts.scheme]
+
+
+def referred(url: str, reference: str) -> str:
+    """The URL that an answer of `url` refers to.
+
+    Raises:
+        PermanentHttpError: when the reference is none.
+    """
+    try:
+        return urljoin(url, reference)
+    except ValueError:
+        raise PermanentHttpError(f"{describe(url)} refers to what is no URL") from None
 
 
 def describe(url: str) -> str:

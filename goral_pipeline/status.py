@@ -8,42 +8,50 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from goral_pipeline.checks.reconciliation import totals
+from goral_pipeline.contracts import staged
 from goral_pipeline.publishing import manifest
 
 if TYPE_CHECKING:
-    from goral_pipeline.landing.ledger import Delivery, Ledger
+    from goral_pipeline.landing.ledger import Current, Delivery, Ledger
     from goral_pipeline.settings import Settings
+
+NOTHING = {"received": None, "accepted": None, "duplicate": None, "quarantined": None}
 
 
 def report(settings: Settings, ledger: Ledger) -> dict[str, Any]:
-    """Every dataset and partition with a delivery, and what is published."""
-    newest: dict[tuple[str, str], Delivery] = {}
-    for delivery in ledger.deliveries():
-        newest[delivery.dataset, delivery.partition] = delivery
+    """Every dataset and partition with a delivery, and what is published.
+
+    `state` is that of the newest delivery; the counts are of the one in use, by table and, at the
+    top, of the dataset's records.
+    """
+    newest = {(d.dataset, d.partition): d for d in ledger.deliveries()}
     pointed = {(c.delivery.dataset, c.delivery.partition): c for c in ledger.current()}
-    partitions = []
-    for (dataset, partition), delivery in sorted(newest.items()):
-        current = pointed.get((dataset, partition))
-        counts = totals(ledger.counts(current.staging_id)) if current else {}
-        outcomes = list(counts.values())
-        partitions.append(
-            {
-                "dataset": dataset,
-                "partition": partition,
-                "state": delivery.state,
-                "received_at": delivery.received_at.isoformat(timespec="seconds"),
-                "received": sum(file.received for file in current.files) if current else None,
-                "accepted": _sum(outcomes, "accepted"),
-                "duplicate": _sum(outcomes, "duplicate"),
-                "quarantined": _sum(outcomes, "quarantined"),
-                "in_use": current.delivery.delivery_id if current else None,
-                "newest": delivery.delivery_id,
-                "demo": delivery.demo,
-                "problem": delivery.problem,
-            }
-        )
-    return {"partitions": partitions, "published": manifest.latest(settings.drops)}
+    return {
+        "partitions": [_partition(ledger, newest[key], pointed.get(key)) for key in sorted(newest)],
+        "published": manifest.latest(settings.drops),
+    }
 
 
-def _sum(outcomes: list[dict[str, int]], name: str) -> int | None:
-    return sum(counts[name] for counts in outcomes) if outcomes else None
+def _partition(ledger: Ledger, delivery: Delivery, current: Current | None) -> dict[str, Any]:
+    tables = _tables(ledger, current) if current else {}
+    records = staged()[delivery.dataset].tables[0].name
+    return {
+        "dataset": delivery.dataset,
+        "partition": delivery.partition,
+        "state": delivery.state,
+        "received_at": delivery.received_at.isoformat(timespec="seconds"),
+        **tables.get(records, NOTHING),
+        "demo": delivery.demo,
+        "newest": delivery.delivery_id,
+        "in_use": current.delivery.delivery_id if current else None,
+        "problem": delivery.problem,
+        "tables": tables,
+    }
+
+
+def _tables(ledger: Ledger, current: Current) -> dict[str, dict[str, int]]:
+    ended = totals(ledger.counts(current.staging_id))
+    return {
+        file.table_name: {"received": file.received, **ended.get(file.table_name, {})}
+        for file in current.files
+    }

@@ -39,6 +39,12 @@ class _Moment(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+# Waits for the writer before; 2022 is any number, but the same for every ledger.
+TAKE_A_TURN = {
+    "sqlite": "begin immediate",
+    "postgresql": "select pg_advisory_xact_lock(2022)",
+}
+
 _metadata = sa.MetaData()
 
 _deliveries = sa.Table(
@@ -210,7 +216,9 @@ class Ledger:
             self._engine = sa.create_engine(url, **_engine_options(url))
             if self._engine.dialect.name == "sqlite":
                 sa.event.listen(self._engine, "connect", _configure_sqlite)
-            _metadata.create_all(self._engine)
+            if set(_metadata.tables) - set(sa.inspect(self._engine).get_table_names()):
+                with self._write() as connection:
+                    _metadata.create_all(connection)
         except sa.exc.SQLAlchemyError as error:
             cause = type(getattr(error, "orig", None) or error).__name__
             raise SettingsError(
@@ -223,21 +231,28 @@ class Ledger:
 
     @contextmanager
     def _write(self) -> Iterator[sa.Connection]:
+        """A transaction that no other writer comes between, so that what it reads stays true."""
         with self._engine.begin() as connection:
+            if turn := TAKE_A_TURN.get(self._engine.dialect.name):
+                connection.exec_driver_sql(turn)
             yield connection
 
     # --- deliveries ---------------------------------------------------------------------------
 
     def latest_delivery(self, dataset: str, partition: str) -> Delivery | None:
         """The delivery received last for a partition, whatever became of it."""
+        with self._engine.connect() as connection:
+            return self._latest(connection, dataset, partition)
+
+    def _latest(self, connection: sa.Connection, dataset: str, partition: str) -> Delivery | None:
         query = (
             sa.select(_deliveries)
             .where(_deliveries.c.dataset == dataset, _deliveries.c.partition == partition)
-            .order_by(_deliveries.c.received_at.desc(), _deliveries.c.delivery_id)
+            .order_by(_deliveries.c.received_at.desc(), _deliveries.c.delivery_id.desc())
             .limit(1)
         )
-        found = self._all(query)
-        return Delivery(**found[0]) if found else None
+        found = connection.execute(query).mappings().first()
+        return Delivery(**found) if found else None
 
     def delivery(self, delivery_id: str) -> Delivery | None:
         """The delivery of that id."""
@@ -265,13 +280,19 @@ class Ledger:
         last_modified: str | None,
         demo: bool,
     ) -> Delivery:
-        """Record a delivery that now lies in landing."""
+        """Record a delivery that now lies in landing.
+
+        Where another process has just recorded the same content, that delivery is it.
+        """
         same = sa.select(sa.func.count()).where(
             _deliveries.c.dataset == dataset,
             _deliveries.c.partition == partition,
             _deliveries.c.sha256 == sha256,
         )
         with self._write() as connection:
+            before = self._latest(connection, dataset, partition)
+            if before and before.content_key == content_key:
+                return before
             times_before = connection.execute(same).scalar_one()
             current = self._current(connection, dataset, partition, None)
             delivery = Delivery(

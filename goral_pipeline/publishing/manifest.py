@@ -96,12 +96,12 @@ def read(path: Path) -> Manifest:
                 "other": [OtherFile(**entry) for entry in content["other"]],
             }
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        # A manifest may come from elsewhere; it must not make anyone look outside its drop.
+        outside = [name for name, _, _ in made.files() if _leads_out(name)]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise VerificationFailed(
             [f"{path.name} cannot be read as a manifest ({type(error).__name__})"]
         ) from None
-    # A manifest may come from elsewhere; it must not make anyone look outside its drop.
-    outside = [name for name, _, _ in made.files() if _leads_out(name)]
     if outside:
         raise VerificationFailed([f"{path.name} names files outside the drop: {outside}"])
     return made

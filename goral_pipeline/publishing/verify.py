@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from goral_pipeline import parquet
-from goral_pipeline.contracts import Table
 from goral_pipeline.contracts import model as contracts
 from goral_pipeline.errors import GoralError, VerificationFailed
 from goral_pipeline.publishing import manifest
@@ -73,7 +72,9 @@ def release_problems(
 
 def _file_set_problems(folder: Path, read: Manifest) -> list[str]:
     named = {name for name, _, _ in read.files()} | {manifest.MANIFEST}
-    there = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir()}
+    # A link to a folder is no folder of the drop.
+    files = (p for p in folder.rglob("*") if p.is_symlink() or not p.is_dir())
+    there = {path.relative_to(folder).as_posix() for path in files}
     return [f"missing file: {name}" for name in sorted(named - there)] + [
         f"unexpected file: {name} is not in the manifest" for name in sorted(there - named)
     ]
@@ -99,7 +100,7 @@ def _table_problems(folder: Path, data: DataFile, *, deep: bool) -> list[str]:
         return []
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            problems = _schema_problems(file.schema_arrow, data, _contract_table(folder, data))
+            problems = _schema_problems(file.schema_arrow, data, _contract_schema(folder, data))
             if file.metadata.num_rows != data.rows:
                 problems.append(
                     f"wrong row count: {data.path} has {file.metadata.num_rows} rows, the "
@@ -114,19 +115,21 @@ def _table_problems(folder: Path, data: DataFile, *, deep: bool) -> list[str]:
         return error.problems
 
 
-def _contract_table(folder: Path, data: DataFile) -> Table:
-    """The table as the contract in the drop itself has it."""
+def _contract_schema(folder: Path, data: DataFile) -> pa.Schema:
+    """The schema that the contract in the drop itself asks for."""
+    import yaml
+
     path = folder / "contracts" / f"{data.dataset}.odcs.yaml"
+    damaged = (StopIteration, ValueError, AttributeError, yaml.YAMLError)
     try:
-        return contracts.read(path).table(data.dataset)
-    except (OSError, GoralError, StopIteration) as error:
+        return contracts.read(path).table(data.dataset).arrow_schema()
+    except (OSError, GoralError, *damaged) as error:
         raise VerificationFailed(
             [f"no contract: {data.dataset} has none in the drop ({type(error).__name__})"]
         ) from None
 
 
-def _schema_problems(schema: pa.Schema, data: DataFile, table: Table) -> list[str]:
-    expected = table.arrow_schema()
+def _schema_problems(schema: pa.Schema, data: DataFile, expected: pa.Schema) -> list[str]:
     problems = [
         f"extra column: {data.path} has {name!r}, which its contract does not"
         for name in schema.names

@@ -10,10 +10,9 @@ import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin
 
 from goral_pipeline.errors import DeliveryRejected, PermanentHttpError
-from goral_pipeline.http_session import CHUNK_BYTES, HttpSession, describe, place_of
+from goral_pipeline.http_session import CHUNK_BYTES, HttpSession, describe, place_of, referred
 from goral_pipeline.sources.asking import DEMO_HEADER, Answer, Question, at_partition, session
 from goral_pipeline.sources.hostile import check_json, unreadable_is_rejected
 
@@ -166,7 +165,7 @@ def _next_page(content: dict[str, Any], url: str) -> str | None:
     links = content.get("links")
     for link in links if isinstance(links, list) else []:
         if isinstance(link, dict) and link.get("rel") == "next" and link.get("href"):
-            following = urljoin(url, str(link["href"]))
+            following = referred(url, str(link["href"]))
             if place_of(following) != place_of(url):
                 raise PermanentHttpError(
                     f"{describe(url)} refers to another host for its next page; not followed"
