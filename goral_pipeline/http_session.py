@@ -98,7 +98,7 @@ class HttpSession:
                 response = self._follow(url, headers)
             except (requests.ConnectionError, requests.Timeout) as error:
                 problem = type(error).__name__
-            except requests.RequestException as error:
+            except (requests.RequestException, ValueError) as error:
                 raise PermanentHttpError(
                     f"{describe(url)} cannot be asked ({type(error).__name__}); check the source's "
                     "URL and token"

@@ -69,6 +69,12 @@ class Ingested:
     """Rows by table and outcome."""
 
 
+def sweep(settings: Settings) -> None:
+    """Remove what killed processes left half done; what others are at is left alone."""
+    for folder in (settings.landing, settings.staging, settings.quarantine, settings.drops):
+        durable.sweep(folder)
+
+
 def ingest(
     settings: Settings, ledger: Ledger, dataset: str, partition: str, *, fetch: bool
 ) -> Ingested:
@@ -107,6 +113,7 @@ def deliver(
     partition = check_partition(contract, partition or current_partition(contract))
     if not file.is_file():
         raise SettingsError(f"{file} is not a file")
+    sweep(settings)
     try:
         with store.receiving(settings.landing, settings.max_delivery_mib) as incoming:
             with file.open("rb") as content:
@@ -281,8 +288,6 @@ def _stage(settings: Settings, delivery: Delivery) -> Staging:
     from goral_pipeline.staging.stage import Job
     from goral_pipeline.staging.worker import stage_apart
 
-    spill = settings.landing / "spill"
-    durable.make_folder(spill, durable.PRIVATE)
     job = Job(
         dataset=delivery.dataset,
         partition=delivery.partition,
@@ -290,7 +295,7 @@ def _stage(settings: Settings, delivery: Delivery) -> Staging:
         fingerprint=_fingerprint(settings, delivery.dataset),
         landed=store.place(settings.landing, delivery.dataset, delivery.sha256, delivery.extension),
         home=settings.home_folder,
-        spill=spill,
+        spill=durable.temporary_beside(settings.landing / "spill"),
         key=_key(settings, delivery.dataset),
         memory_limit=settings.duckdb_memory_limit,
         threads=settings.duckdb_threads,
@@ -325,6 +330,7 @@ def ingest_all(
     progress: Progress = lambda _: None,
 ) -> list[Ingested]:
     """Bring partitions of a dataset up to date, one after the other, telling of each."""
+    sweep(settings)
     results = []
     for partition in partitions:
         result = ingest(settings, ledger, dataset, partition, fetch=fetch)

@@ -219,7 +219,7 @@ class Ledger:
             if set(_metadata.tables) - set(sa.inspect(self._engine).get_table_names()):
                 with self._write() as connection:
                     _metadata.create_all(connection)
-        except sa.exc.SQLAlchemyError as error:
+        except (sa.exc.SQLAlchemyError, ImportError, OSError, ValueError) as error:
             cause = type(getattr(error, "orig", None) or error).__name__
             raise SettingsError(
                 f"the ledger cannot be opened ({cause}); check GORAL_LEDGER_URL and GORAL_HOME"

@@ -13,8 +13,13 @@ import dagster as dg
 from dagster_dbt import DbtCliResource
 from packaging.version import Version
 
+from goral_pipeline.contracts import staged
 from goral_pipeline.errors import GoralError
-from goral_pipeline.orchestration.ingestion_assets import ingestion_assets
+from goral_pipeline.orchestration.ingestion_assets import (
+    ingestion_assets,
+    landing_key,
+    staging_key,
+)
 from goral_pipeline.orchestration.warehouse_assets import MANIFEST, warehouse_assets
 from goral_pipeline.settings import DBT_PROJECT
 
@@ -52,10 +57,26 @@ def build_defs(
     ensure_manifest()
     return dg.Definitions(
         assets=[*ingestion_assets(settings), *warehouse_assets(settings)],
-        jobs=[dg.define_asset_job(JOB, selection=dg.AssetSelection.all())],
+        jobs=[
+            dg.define_asset_job(
+                JOB,
+                selection=dg.AssetSelection.all() - dg.AssetSelection.assets(*_editions()),
+                description=(
+                    "A month, or a range of them: ask, land, stage, check; then place, build the "
+                    "marts and publish. Editions of boundaries are partitions of their own: "
+                    "materialize them by themselves, before."
+                ),
+            )
+        ],
         resources={"dbt": dbt_resource()} | dict(resource_overrides or {}),
         executor=dg.in_process_executor,
     )
+
+
+def _editions() -> list[dg.AssetKey]:
+    """Assets by year: a job's partitions are of one kind, and the job's are months."""
+    datasets = [c.dataset for c in staged().values() if c.partition == "year"]
+    return [key for dataset in datasets for key in (landing_key(dataset), staging_key(dataset))]
 
 
 def dbt_resource() -> DbtCliResource:

@@ -81,7 +81,7 @@ def _dataset_assets(settings: Settings, contract: Contract) -> dg.AssetsDefiniti
     )
     def ingest_dataset(
         context: dg.AssetExecutionContext, config: IngestConfig
-    ) -> Iterator[dg.AssetCheckResult]:
+    ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
         tell = teller(context)
         months = [key for key in context.partition_keys if key >= contract.first_partition]
         with open_ledger(settings) as ledger:
@@ -93,9 +93,6 @@ def _dataset_assets(settings: Settings, contract: Contract) -> dg.AssetsDefiniti
                 fetch=config.fetch,
                 progress=lambda result: tell(in_words(result)),
             )
-        for result in results:
-            for event in _events(result, landing, staging):
-                context.log_event(event)
         failed = [result for result in results if result.state == "failed"]
         yield dg.AssetCheckResult(
             check_name=RECONCILIATION,
@@ -104,6 +101,7 @@ def _dataset_assets(settings: Settings, contract: Contract) -> dg.AssetsDefiniti
             metadata={result.partition: result.message for result in failed}
             | {"partitions_checked": len(results)},
         )
+        yield from _materializations(context, results, landing, staging)
         if failed:
             raise dg.Failure(
                 f"{len(failed)} of {len(results)} partitions of {dataset} failed; they keep "
@@ -114,23 +112,34 @@ def _dataset_assets(settings: Settings, contract: Contract) -> dg.AssetsDefiniti
     return ingest_dataset
 
 
-def _events(
-    result: Ingested, landing: dg.AssetKey, staging: dg.AssetKey
-) -> Iterator[dg.AssetMaterialization]:
-    """What is there of a partition after the run; what is not there stays missing."""
-    if result.delivery_id is None:
-        return
-    yield dg.AssetMaterialization(
-        landing, partition=result.partition, metadata={"delivery": result.delivery_id}
-    )
-    if result.state in ("new", "unchanged"):
-        counts = {
-            f"{table}_{outcome}": number
-            for table, outcomes in result.rows.items()
-            for outcome, number in outcomes.items()
-        }
-        yield dg.AssetMaterialization(
-            staging,
-            partition=result.partition,
-            metadata={"delivery": result.delivery_id, "state": result.state, **counts},
-        )
+def _materializations(
+    context: dg.AssetExecutionContext,
+    results: list[Ingested],
+    landing: dg.AssetKey,
+    staging: dg.AssetKey,
+) -> Iterator[dg.MaterializeResult]:
+    """Tell Dagster of just those partitions that are there; the others stay missing.
+
+    A result speaks for every partition of the run, and lets what comes after in the run go on. So
+    it is given only where all partitions are there; else each is told by an event of its own.
+    """
+    landed = {r.partition: _facts(r) for r in results if r.delivery_id is not None}
+    passed = {r.partition: _facts(r) for r in results if r.state in ("new", "unchanged")}
+    for key, there in ((landing, landed), (staging, passed)):
+        if set(there) == set(context.partition_keys):
+            for partition, facts in there.items():
+                context.add_asset_metadata(facts, asset_key=key, partition_key=partition)
+            yield dg.MaterializeResult(asset_key=key)
+        else:
+            for partition, facts in there.items():
+                context.log_event(dg.AssetMaterialization(key, partition=partition, metadata=facts))
+
+
+def _facts(result: Ingested) -> dict[str, str | int]:
+    """What is shown of a partition: its delivery, and its rows by table and outcome."""
+    counts = {
+        f"{table}_{outcome}": number
+        for table, outcomes in result.rows.items()
+        for outcome, number in outcomes.items()
+    }
+    return {"delivery": result.delivery_id or "", "state": result.state, **counts}

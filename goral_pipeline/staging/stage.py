@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,7 +39,8 @@ class Job:
     landed: Path
     home: Path
     spill: Path
-    """Folder for DuckDB's spill files: inside landing, as they hold clear values."""
+    """Folder for DuckDB's spill files, inside landing, as they hold clear values. It goes when the
+    delivery is staged, and carries a temporary name, so that it is swept if that is cut short."""
     key: bytes | None
     memory_limit: str
     threads: int
@@ -90,6 +92,7 @@ def stage(job: Job) -> Staging:
         return _write_accepted(con, job, contract, counts)
     finally:
         con.close()
+        shutil.rmtree(job.spill, ignore_errors=True)
 
 
 def _connect(job: Job) -> duckdb.DuckDBPyConnection:
