@@ -71,7 +71,7 @@ class Ingested:
 
 def sweep(settings: Settings) -> None:
     """Remove what killed processes left half done; what others are at is left alone."""
-    for folder in (settings.landing, settings.staging, settings.quarantine, settings.drops):
+    for folder in (settings.landing, settings.staging, settings.quarantine):
         durable.sweep(folder)
 
 

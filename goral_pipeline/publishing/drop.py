@@ -71,6 +71,7 @@ def publish(
     if before and _is_release(drops, before, fingerprint):
         return _published(drops, before["drop"], is_new=False)
     durable.make_folder(drops / manifest.RELEASES)
+    durable.sweep(drops)
     drop, manifest_sha256 = _write_release(settings, wanted, fingerprint, left_out, progress)
     progress(f"verifying {drop}")
     if problems := verify.release_problems(drops, drop, manifest_sha256):
