@@ -441,7 +441,7 @@ def _print_csv(rows: pa.Table) -> None:
     import csv
 
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(rows.column_names)
+    writer.writerow(_harmless(name) for name in rows.column_names)
     writer.writerows([_harmless(value) for value in row.values()] for row in rows.to_pylist())
 
 

@@ -100,6 +100,13 @@ def write_bytes(goal: Path, content: bytes) -> None:
         temporary.write_bytes(content)
 
 
+def remove_folder(folder: Path) -> None:
+    """Remove a folder and what is in it: its name goes in one step, so that no half stands."""
+    temporary = temporary_beside(folder)
+    put(folder, temporary)
+    shutil.rmtree(temporary)
+
+
 def sweep(folder: Path) -> None:
     """Remove what killed processes left under temporary names anywhere below `folder`.
 

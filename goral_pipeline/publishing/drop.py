@@ -75,7 +75,10 @@ def publish(
     drop, manifest_sha256 = _write_release(settings, wanted, fingerprint, left_out, progress)
     progress(f"verifying {drop}")
     if problems := verify.release_problems(drops, drop, manifest_sha256):
-        raise VerificationFailed(problems)
+        # Left standing, every later run would take it for written.
+        durable.remove_folder(manifest.release(drops, drop))
+        mend = f"{drop} was removed; publishing again writes it anew"
+        raise VerificationFailed([*problems, mend])
     durable.write_bytes(drops / manifest.LATEST, manifest.pointer(drop, manifest_sha256))
     ledger.add_drop(drop, manifest_sha256, fingerprint, wanted.demo)
     return _published(drops, drop, is_new=True)

@@ -236,7 +236,9 @@ def _moment(name: str, formats: tuple[str, ...]) -> str:
         f"case when regexp_full_match({name}, {quote(_EXCEL_SERIAL)}) then {_EXCEL_EPOCH} + "
         f"to_seconds(round(try_cast({name} as double) * 86400)) end"
     )
-    return f"coalesce({serial}, {iso}, try_strptime({name}, [{listed}]))"
+    # Words such as `infinity` it takes for 1 January 1900, whatever the format.
+    written = f"case when regexp_matches({name}, '\\d') then try_strptime({name}, [{listed}]) end"
+    return f"coalesce({serial}, {iso}, {written})"
 
 
 def _create_names(con: duckdb.DuckDBPyConnection) -> None:

@@ -136,11 +136,16 @@ def build_info(path: Path) -> dict[str, Any] | None:
         with duckdb.connect(str(path), read_only=True) as con:
             row = con.execute("select fingerprint, demo from main.build_info").fetchone()
     except duckdb.Error as error:
-        raise GoralError(
-            f"the warehouse {path.name} cannot be read ({type(error).__name__}); "
-            "delete it and run again, it is made from staging"
-        ) from None
+        raise unreadable(path, error) from None
     return {"fingerprint": row[0], "demo": row[1]} if row else None
+
+
+def unreadable(path: Path, error: Exception) -> GoralError:
+    """What to say of a warehouse file that DuckDB refuses."""
+    return GoralError(
+        f"the warehouse {path.name} cannot be read ({type(error).__name__}); "
+        "delete it and run again, it is made from staging"
+    )
 
 
 @contextmanager

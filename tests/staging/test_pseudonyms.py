@@ -10,7 +10,17 @@ from goral_pipeline import ingestion
 from goral_pipeline.errors import SettingsError
 from goral_pipeline.landing.ledger import Ledger
 from goral_pipeline.staging import pseudonym
-from tests.support_files import KEY, REQUESTS, request, settings, stage_file, workbook_file
+from tests.support_files import (
+    KEY,
+    LOCATIONS,
+    REQUESTS,
+    location,
+    ocpi_file,
+    request,
+    settings,
+    stage_file,
+    workbook_file,
+)
 
 ADDRESSES = [
     "someone@example.nl",
@@ -70,8 +80,6 @@ def test_a_missing_or_short_key_is_refused_before_anything_is_read_and_not_shown
 
 
 def test_a_dataset_without_personal_columns_needs_no_key(tmp_path: Path) -> None:
-    from tests.support_files import LOCATIONS, location, ocpi_file
-
     file = ocpi_file(tmp_path / "file.json.gz", [location()])
     staged = stage_file(tmp_path, LOCATIONS, file, key=None)
     assert staged.staging.key_id is None

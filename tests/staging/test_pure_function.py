@@ -99,16 +99,16 @@ def test_threads_do_not_show_in_the_bytes_where_rows_are_enough_for_all_of_them(
     tmp_path: Path,
 ) -> None:
     # DuckDB shares rows out to threads in groups of 122,880.
-    plugs = [connector(id=str(place)) for place in range(3)]
+    plugs = [connector(id=str(place)) for place in range(2)]
     moments = [f"2022-06-{day:02}T00:00:00Z" for day in range(1, 29)]
     rows = [
         location(
-            f"L{place % 70_000}",
+            f"L{place % 35_000}",
             last_updated=moments[place % 13],
             publish="?" if place % 50 == 0 else True,
             evses=[evse(uid=str(number), connectors=plugs) for number in range(2)],
         )
-        for place in range(80_000)
+        for place in range(41_000)
     ]
     file = ocpi_file(tmp_path / "many.json.gz", rows)
     found = []

@@ -1,4 +1,4 @@
-"""Every rule of every staged contract has a row that breaks it, and that row alone is quarantined."""
+"""Every rule of every staged contract has a row that breaks it; that row alone is quarantined."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,0 +1,69 @@
+"""The ledger on SQLite, and on a real PostgreSQL where one can be had."""
+
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from goral_pipeline.landing.ledger import Ledger
+from tests.landing.records import MakeLedger
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """URL of a PostgreSQL server that lives as long as the tests."""
+    try:
+        import pgserver
+    except ImportError:
+        if os.environ.get("GORAL_REQUIRE_POSTGRES"):
+            raise
+        pytest.skip("NOT TESTED on PostgreSQL: the package pgserver is not installed here")
+    # A socket's path may be 107 characters long; pytest's folders can be longer.
+    folder = tempfile.mkdtemp(prefix="goral-pg-")
+    server = pgserver.get_server(folder)
+    try:
+        yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
+    finally:
+        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """URL of a database with nothing in it."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+        return
+    server = request.getfixturevalue("postgres")
+    name = f"ledger_{uuid.uuid4().hex}"
+    administration = sa.create_engine(server, isolation_level="AUTOCOMMIT")
+    with administration.connect() as connection:
+        connection.exec_driver_sql(f"create database {name}")
+    yield sa.make_url(server).set(database=name).render_as_string(hide_password=False)
+    with administration.connect() as connection:
+        connection.exec_driver_sql(f"drop database {name} with (force)")
+    administration.dispose()
+
+
+@pytest.fixture
+def make_ledger(ledger_url: str) -> Iterator[MakeLedger]:
+    """Opens the same database anew at each call."""
+    opened: list[Ledger] = []
+
+    def open_it() -> Ledger:
+        opened.append(Ledger(ledger_url))
+        return opened[-1]
+
+    yield open_it
+    for ledger in opened:
+        ledger.close()
+
+
+@pytest.fixture
+def ledger(make_ledger: MakeLedger) -> Ledger:
+    return make_ledger()
