@@ -22,12 +22,14 @@ def partitions(from_: str | None, to: str | None, only: list[str]) -> dict[str, 
     """The partitions of each dataset that a range of months touches, in order.
 
     Raises:
-        SettingsError: when a month or dataset is none, or the range is empty.
+        SettingsError: when a month or dataset is none, or the range is empty or in the future.
     """
     first = _month(from_ or to or clock.current_month(), "--from")
     last = _month(to or (from_ if from_ else clock.current_month()), "--to")
     if first > last:
         raise SettingsError(f"--from {first} lies after --to {last}")
+    if first > clock.current_month():
+        raise SettingsError(f"--from {first} lies in the future")
     contracts = [contract_of(dataset) for dataset in only] or list(staged().values())
     return {contract.dataset: _touched(contract, first, last) for contract in contracts}
 
@@ -46,8 +48,7 @@ def first_news(
 def _touched(contract: Contract, first: str, last: str) -> list[str]:
     low, high = max(first, contract.first_partition), min(last, current_partition(contract))
     if contract.partition == "year":
-        low, high = max(first[:4], contract.first_partition), last[:4]
-        return [str(year) for year in range(int(low), int(high) + 1)]
+        return [str(year) for year in range(int(low[:4]), int(high[:4]) + 1)]
     return _months(low, high) if low <= high else []
 
 

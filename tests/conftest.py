@@ -84,7 +84,6 @@ class Demo:
     """The home that `goral demo run` left, and what it said. Never change it: copy it."""
 
     home: Path
-    code: int
     out: str
     err: str
     seconds: float
@@ -114,7 +113,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not account.exists():
             _run_demo(home, account)
-    return Demo(home, **json.loads(account.read_text()))
+    found = json.loads(account.read_text())
+    assert found.pop("code") == 0, found["err"]
+    return Demo(home, **found)
 
 
 def _run_demo(home: Path, account: Path) -> None:
@@ -133,7 +134,6 @@ def demo_home(demo: Demo, tmp_path: Path) -> Path:
 
     The key that its deliveries were staged with is set too.
     """
-    assert demo.code == 0, demo.err
     home = tmp_path / "demo-home"
     shutil.copytree(demo.home, home, ignore=_made_by_tools)
     os.environ["GORAL_HOME"] = str(home)
@@ -149,7 +149,6 @@ def _made_by_tools(folder: str, names: list[str]) -> list[str]:
 @pytest.fixture
 def demo_drops(demo: Demo, tmp_path: Path) -> Path:
     """A copy of the demo's drops alone, as GORAL_HOME/drops."""
-    assert demo.code == 0, demo.err
     drops = tmp_path / "home" / "drops"
     shutil.copytree(demo.drops, drops)
     return drops

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from goral_pipeline import durable
+from goral_pipeline import durable, errors
 from goral_pipeline.contracts import staged
 from goral_pipeline.orchestration.build import build_defs, dbt_resource
 from goral_pipeline.orchestration.ingestion_assets import landing_key, staging_key
@@ -149,6 +149,15 @@ def _problems(result: dg.ExecuteInProcessResult) -> list[str]:
         texts.append(
             details.description
             if details and details.description
-            else f"{event.step_key}: {cause.message.strip() if cause else 'failed'}"
+            else _in_words(event.step_key, cause)
         )
     return texts
+
+
+def _in_words(step: str | None, cause: Any) -> str:
+    """What went wrong: failures of our own as they are worded, all others with their step."""
+    if cause is None:
+        return f"{step}: failed"
+    text: str = cause.message.strip()
+    own = f"{errors.__name__}.{cause.cls_name}: "
+    return text.removeprefix(own) if text.startswith(own) else f"{step}: {text}"

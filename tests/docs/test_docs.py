@@ -208,7 +208,6 @@ def _queries() -> list[tuple[str, str | None]]:
 
 
 def test_every_query_gives_the_rows_that_are_shown(demo: Demo) -> None:
-    assert demo.code == 0, demo.err
     queries = _queries()
     assert len(queries) > 10
     path = demo.home / "warehouse" / build.FILE

@@ -1,10 +1,11 @@
 """A process that has everything loaded and forks a child for each run that is to be killed.
 
-Each line on standard input is a request `{"home", "deliveries", "in_worker", "kill_at",
+Each line on standard input is a request `{"home", "deliveries", "in_worker", "seams", "kill_at",
 "is_after"}`. The child waits for a line `go`, so that a tracer can be put on it first; the answers
 are lines `{"pids": [...]}` and then `{"status": ...}`, what `os.waitstatus_to_exitcode` says.
 
-With `kill_at` the child kills itself before, or after, that call of one of the seams.
+With `kill_at` the child kills itself before, or after, that call of one of the seams: functions of
+`durable`, and `commit` of the ledger.
 """
 
 import json
@@ -23,7 +24,7 @@ from tests.kill import scene
 
 # Allows a tracer that is no parent of this process (Yama, as on Ubuntu).
 PR_SET_PTRACER, ANY = 0x59616D61, -1
-SEAMS = ("put", "flush_file", "flush_folder", "make_folder")
+COMMIT = "commit"
 
 
 class Killer:
@@ -62,10 +63,12 @@ class Killer:
 
         return counted
 
-    def put_on_seams(self) -> None:
-        for name in SEAMS:
-            setattr(durable, name, self.around(getattr(durable, name)))
-        Ledger._write = self.commits(Ledger._write)  # type: ignore[method-assign]
+    def put_on(self, seams: list[str]) -> None:
+        for name in seams:
+            if name == COMMIT:
+                Ledger._write = self.commits(Ledger._write)  # type: ignore[method-assign]
+            else:
+                setattr(durable, name, self.around(getattr(durable, name)))
 
 
 def start_forkserver() -> list[int]:
@@ -90,7 +93,7 @@ def child(asked: dict[str, Any], go: int, ready: int) -> None:
     ctypes.CDLL(None).prctl(PR_SET_PTRACER, ANY, 0, 0, 0)
     others = start_forkserver() if asked.get("in_worker") else []
     if asked.get("kill_at"):
-        Killer(asked["kill_at"], is_after=asked["is_after"]).put_on_seams()
+        Killer(asked["kill_at"], is_after=asked["is_after"]).put_on(asked["seams"])
     os.write(ready, json.dumps([os.getpid(), *others]).encode() + b"\n")
     os.read(go, 1)
     scene.run(Path(asked["home"]), Path(asked["deliveries"]), in_worker=bool(others))

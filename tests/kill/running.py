@@ -22,10 +22,11 @@ UNFINISHED = "tmp-…-"
 
 # Those that an architecture lacks are left out by the question mark.
 CHANGING = (
-    "openat open creat write pwrite64 writev pwritev rename renameat renameat2 link linkat symlink "
-    "symlinkat unlink unlinkat mkdir mkdirat rmdir fsync fdatasync sync_file_range truncate "
-    "ftruncate fallocate chmod fchmod fchmodat fchmodat2"
-).split()
+    *("openat", "open", "creat", "write", "pwrite64", "writev", "pwritev"),
+    *("rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat"),
+    *("unlink", "unlinkat", "mkdir", "mkdirat", "rmdir", "truncate", "ftruncate", "fallocate"),
+    *("fsync", "fdatasync", "sync_file_range", "chmod", "fchmod", "fchmodat", "fchmodat2"),
+)
 TRACED = ",".join(f"?{name}" for name in CHANGING)
 
 
@@ -184,3 +185,9 @@ def _is_building(point: Point) -> bool:
 
 def _only_looks(call: str, arguments: str) -> bool:
     return call in ("open", "openat") and not re.search("O_CREAT|O_TRUNC|O_TMPFILE", arguments)
+
+
+def last_call(account: Path) -> str:
+    """The last call of a traced run that was entered."""
+    lines = [line for line in account.read_text().splitlines() if _CALL.match(line)]
+    return lines[-1] if lines else "none"

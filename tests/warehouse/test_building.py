@@ -110,7 +110,9 @@ def test_a_run_while_another_builds_says_so_and_changes_nothing(
     with build.one_builder(settings):
         outcome, _ = only_build(settings)
     assert not outcome.success
-    assert "another process is building the warehouse" in outcome.problems[0]
+    assert outcome.problems == (
+        "another process is building the warehouse; run again when it is done",
+    )
     assert (every_file(settings.warehouse), every_file(settings.drops)) == before
 
 
