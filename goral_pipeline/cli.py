@@ -74,6 +74,10 @@ def main() -> None:
     except GoralError as error:
         _complain(str(error))
         sys.exit(FAILED)
+    except OSError as error:
+        # No place on the disk, no right to a file, a port that is taken.
+        _complain(f"the system refuses: {error}")
+        sys.exit(FAILED)
 
 
 # --- goral run, deliver, status, query, dev ---
@@ -167,7 +171,7 @@ def status(
     _print_rows([{name: row[name] for name in STATUS_COLUMNS} for row in report["partitions"]])
     for row in report["partitions"]:
         if row["problem"]:
-            print(f"\n{row['problem']}")
+            print(f"\n{row['dataset']} {row['partition']}: {row['problem']}")
     published = report["published"]
     _say(f"published: {published['drop']}" if published else "published: nothing yet")
 
@@ -197,7 +201,7 @@ def query(
 
 @app.command()
 def dev(
-    port: Annotated[int, typer.Option(help="Port on this machine.")] = 3000,
+    port: Annotated[int, typer.Option(help="Port on this machine.", min=1, max=65535)] = 3000,
 ) -> None:
     """Start Dagster's web interface on this machine only, for it asks nobody who they are."""
     from goral_pipeline.orchestration import run as orchestration
@@ -290,7 +294,9 @@ def demo_run() -> None:
 
 @demo_app.command("serve")
 def demo_serve(
-    port: Annotated[int, typer.Option(help="Port on this machine; 0 takes a free one.")] = 8722,
+    port: Annotated[
+        int, typer.Option(help="Port on this machine; 0 takes a free one.", min=0, max=65535)
+    ] = 8722,
 ) -> None:
     """Serve the demo's deliveries over HTTP, and say how to let the pipeline ask there."""
     from goral_pipeline.demo.server import DemoServer

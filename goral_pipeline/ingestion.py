@@ -30,9 +30,9 @@ from goral_pipeline.sources import SOURCES
 from goral_pipeline.sources.asking import Answer, Known, Question
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from goral_pipeline.landing.ledger import Delivery, Ledger, Staging
+    from goral_pipeline.landing.ledger import Count, Delivery, Ledger, Staging
     from goral_pipeline.settings import Settings
 
 State = Literal["new", "unchanged", "missing", "failed"]
@@ -246,12 +246,15 @@ def _land(
 
 
 def _needs_staging(settings: Settings, ledger: Ledger, dataset: str, partition: str) -> bool:
+    """Whether the newest delivery is not staged as it would be today, or its files are gone."""
     latest = ledger.latest_delivery(dataset, partition)
     if latest is None:
         return False
     wanted = _fingerprint(settings, dataset)
     return not any(
-        current.delivery.delivery_id == latest.delivery_id and current.fingerprint == wanted
+        current.delivery.delivery_id == latest.delivery_id
+        and current.fingerprint == wanted
+        and all((settings.home_folder / file.path).is_file() for file in current.files)
         for current in ledger.current(dataset, partition)
     )
 
@@ -265,7 +268,7 @@ def _bring_up_to_date(
         return Ingested(dataset, partition, "missing", message or "nothing was delivered")
     if not _needs_staging(settings, ledger, dataset, partition):
         current = ledger.current(dataset, partition)[0]
-        rows = totals(ledger.counts(current.staging_id))
+        rows = _rows(dataset, ledger.counts(current.staging_id))
         return Ingested(dataset, partition, "unchanged", message, latest.delivery_id, rows)
     try:
         staging = _stage(settings, latest)
@@ -273,15 +276,22 @@ def _bring_up_to_date(
         if problems := reconcile(received, staging.counts):
             raise DeliveryRejected(f"records are not accounted for: {'; '.join(problems)}")
     except DeliveryRejected as problem:
-        text = f"{dataset} {partition}, delivery {latest.delivery_id}: {problem}"
+        text = f"delivery {latest.delivery_id}: {problem}"
         if latest.problem != text:
             ledger.reject(latest.delivery_id, text)
         return Ingested(dataset, partition, "failed", text, latest.delivery_id)
     except StagingDied as problem:
-        text = f"{dataset} {partition}, delivery {latest.delivery_id}: {problem}"
+        text = f"delivery {latest.delivery_id}: {problem}"
         return Ingested(dataset, partition, "failed", text, latest.delivery_id)
     ledger.accept(staging)
-    return Ingested(dataset, partition, "new", message, latest.delivery_id, totals(staging.counts))
+    rows = _rows(dataset, staging.counts)
+    return Ingested(dataset, partition, "new", message, latest.delivery_id, rows)
+
+
+def _rows(dataset: str, counts: Iterable[Count]) -> dict[str, dict[str, int]]:
+    """Rows by table and outcome, tables in the contract's order."""
+    by_table = totals(counts)
+    return {t.name: by_table[t.name] for t in contract_of(dataset).tables if t.name in by_table}
 
 
 def _stage(settings: Settings, delivery: Delivery) -> Staging:

@@ -50,7 +50,7 @@ class Settings(BaseSettings):
 
     http_timeout_seconds: float = Field(60.0, gt=0, description="For connecting and for each read.")
     http_attempts: int = Field(4, ge=1, le=10, description="Tries of a request that may pass.")
-    max_delivery_mib: int = Field(2048, ge=1, description="Largest delivery taken, unpacked too.")
+    max_delivery_mib: int = Field(2048, ge=1, description="Largest delivery taken, as it comes.")
     staging_seconds: int = Field(900, ge=1, description="Time one delivery may take to stage.")
     staging_memory_mib: int = Field(4096, ge=512, description="Memory one delivery may take.")
     duckdb_memory_limit: str = Field("2GB", description="Of each DuckDB connection.")

@@ -85,8 +85,10 @@ def publish(
 
 
 def is_up_to_date(settings: Settings, ledger: Ledger) -> bool:
-    """Whether the pointer points at a drop of just what would be published now."""
+    """Whether warehouse and published drop are of just what the ledger points at now."""
     wanted = build.inputs(settings, ledger)
+    if not build.is_up_to_date(settings, wanted):
+        return False
     fingerprint = _fingerprint(wanted.fingerprint, incomplete(ledger))
     before = manifest.latest(settings.drops)
     return before is not None and _is_release(settings.drops, before, fingerprint)
@@ -113,6 +115,11 @@ def published_tables() -> list[tuple[Contract, Table]]:
 
 def _check_warehouse(settings: Settings, ledger: Ledger) -> build.Inputs:
     wanted = build.inputs(settings, ledger)
+    if not wanted.deliveries:
+        raise GoralError(
+            "there is nothing to publish: no delivery was accepted yet. `goral run` asks the "
+            "publishers, `goral deliver` takes a file, `goral demo run` shows how it looks"
+        )
     if build.current_fingerprint(settings.warehouse / build.FILE) is None:
         raise GoralError("there is no warehouse to publish from; `goral run` builds it")
     if not build.is_up_to_date(settings, wanted):
@@ -152,8 +159,7 @@ def _write_release(
     """Write the release whole; gives its name and the hash of its manifest."""
     import duckdb
 
-    months = [str(delivery["partition"])[:7] for delivery in wanted.deliveries]
-    drop = f"{'demo-' if wanted.demo else ''}{max(months, default='empty')}-{fingerprint[:12]}"
+    drop = f"{'demo-' if wanted.demo else ''}{_last_period(wanted)}-{fingerprint[:12]}"
     goal = manifest.release(settings.drops, drop)
     path = settings.warehouse / build.FILE
     with durable.new_folder(goal) as folder, duckdb.connect(str(path), read_only=True) as con:
@@ -183,6 +189,13 @@ def _write_release(
         )
         (folder / manifest.MANIFEST).write_bytes(made.to_bytes())
     return drop, parquet.sha256(goal / manifest.MANIFEST)
+
+
+def _last_period(wanted: build.Inputs) -> str:
+    """The last month with a delivery; the last edition where there are but editions."""
+    periods = [str(delivery["partition"]) for delivery in wanted.deliveries]
+    months = [period for period in periods if len(period) == len("2022-12")]
+    return max(months or periods)
 
 
 def _write_table(

@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from goral_pipeline.errors import DeliveryRejected, PermanentHttpError
+from goral_pipeline.errors import DeliveryRejected, NotPublished, PermanentHttpError
 from goral_pipeline.http_session import CHUNK_BYTES, HttpSession, describe, place_of, referred
 from goral_pipeline.sources.asking import DEMO_HEADER, Answer, Question, at_partition, session
 from goral_pipeline.sources.hostile import check_json, unreadable_is_rejected
@@ -83,6 +83,8 @@ def fetch_municipality_boundaries(question: Question) -> Answer | None:
             offset += len(content["features"])
             following = _next_page(content, url)
             if following is None:
+                if offset == 0:
+                    raise NotPublished(f"{origin} has no municipalities of {question.partition}")
                 return Answer(origin=origin, content_key=features.hexdigest(), demo=demo)
             if following in seen:
                 raise PermanentHttpError(f"{describe(url)} sends page {number} round in a circle")

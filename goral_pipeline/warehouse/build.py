@@ -167,9 +167,19 @@ def one_builder(settings: Settings) -> Iterator[None]:
 
 
 def prepare(settings: Settings, wanted: Inputs) -> Path:
-    """Make the new file with a view for each staged table; dbt fills the rest."""
+    """Make the new file with a view for each staged table; dbt fills the rest.
+
+    Raises:
+        GoralError: when a staged file is gone.
+    """
     import duckdb
 
+    lost = [file.path for file in wanted.files if not (settings.home_folder / file.path).is_file()]
+    if lost:
+        raise GoralError(
+            f"{len(lost)} staged files are gone, {lost[0]} the first; `goral run --no-fetch` over "
+            "their months stages them again from landing"
+        )
     path = settings.warehouse / BUILDING
     _remove(path)
     _lend_parsed_project(settings)

@@ -137,13 +137,13 @@ def test_pages_land_as_they_came(settings: Settings, publisher: Publisher) -> No
     assert json.loads(content)["body"] == json.loads(text)
 
 
-def test_the_first_page_may_be_empty_but_is_then_rejected(
+def test_an_edition_without_municipalities_is_not_published_yet(
     settings: Settings, ledger: Ledger, publisher: Publisher
 ) -> None:
     publisher.answers(page([]))
     result = ask(at(settings, publisher.url), ledger)
-    assert result.state == "failed"
-    assert "no features" in result.message
+    assert result.state == "missing"
+    assert "has no municipalities of" in result.message
 
 
 # ── links ────────────────────────────────────────────────────────────────────────────────────────

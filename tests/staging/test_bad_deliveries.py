@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from goral_pipeline.errors import DeliveryRejected
-from goral_pipeline.ingestion import Ingested
+from goral_pipeline.ingestion import Ingested, in_words
 from goral_pipeline.landing.ledger import Delivery
 from goral_pipeline.sources import hostile
 from tests.support_files import (
@@ -266,8 +266,9 @@ def test_a_bad_delivery_is_rejected_in_words_and_changes_nothing(name: str, hous
     result = house.deliver_bytes(dataset, content)
 
     assert result.state == "failed"
-    for text in (*words, dataset, result.delivery_id):
+    for text in (*words, result.delivery_id):
         assert text in result.message
+    assert in_words(result).startswith(f"{dataset} {result.partition} failed: delivery ")
     delivery: Delivery = house.latest(dataset)
     assert (delivery.state, delivery.problem) == ("rejected", result.message)
     assert house.landed(delivery).read_bytes() == content

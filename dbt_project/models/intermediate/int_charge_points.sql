@@ -15,7 +15,13 @@ powers as (
         location_id,
         evse_uid,
         count(*) as connectors,
-        max(power_kw) as power_kw
+        max(power_kw) as power_kw,
+        -- Of the strongest connector; declared where both kinds are equally strong.
+        case
+            when max(power_kw) = max(case when power_origin = 'declared' then power_kw end)
+                then 'declared'
+            when max(power_kw) is not null then 'computed'
+        end as power_origin
     from {{ ref('stg_ndw_dotnl__connectors') }}
     group by month, country_code, party_id, location_id, evse_uid
 ),
@@ -49,6 +55,7 @@ final as (
         locations.access,
         coalesce(powers.connectors, 0) as connectors,
         powers.power_kw,
+        powers.power_origin,
         case
             when powers.power_kw is null or fast_from.fast_from_kw is null then 'unknown'
             when powers.power_kw >= fast_from.fast_from_kw then 'fast'

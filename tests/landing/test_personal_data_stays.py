@@ -1,0 +1,139 @@
+"""Personal data stays in landing: not a byte of it is anywhere else, whatever comes."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from goral_pipeline import ingestion
+from goral_pipeline.demo.write import write
+from goral_pipeline.landing import open_ledger
+from goral_pipeline.landing.ledger import Ledger
+from goral_pipeline.publishing import drop
+from goral_pipeline.settings import Settings
+from goral_pipeline.status import report
+from tests import support_files
+from tests.conftest import goral
+from tests.kill import scene
+from tests.landing.personal import (
+    MARKS,
+    PERSON,
+    found,
+    misplaced,
+    of_person,
+    places,
+)
+from tests.support_files import BOUNDARIES, HEADERS, LOCATIONS, REQUESTS, Row
+
+GOOD = [of_person(f"R{number}") for number in range(300)]
+
+
+def acceptable(folder: Path) -> Path:
+    """Mostly good rows, and bad ones with personal data in the wrong columns."""
+    return support_files.workbook_file(folder / "good.xlsx", [*GOOD, *misplaced()])
+
+
+def rejectable(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Workbooks that are refused, each for another reason and full of personal data."""
+    folder.mkdir(exist_ok=True)
+
+    def workbook(name: str, rows: list[Row], *layout: object, **layouts: object) -> Path:
+        return support_files.workbook_file(folder / f"{name}.xlsx", rows, *layout, **layouts)  # type: ignore[arg-type]
+
+    yield "too many bad rows", workbook("bad", misplaced())
+    # The first person where the headers should be.
+    names = [str(cell) if cell else None for cell in of_person("R1").values()]
+    yield "no headers", workbook("headless", [], names)
+    extra = [*HEADERS, PERSON["Naam aanvrager"]]
+    yield "a header missing", workbook("missing", GOOD, extra[1:])
+    yield "a header twice", workbook("twice", GOOD, [*HEADERS, "Gemeente"])
+    yield "another sheet", workbook("sheet", GOOD, sheet=PERSON["Naam aanvrager"])
+    whole = workbook("whole", GOOD).read_bytes()
+    cut = folder / "cut.xlsx"
+    cut.write_bytes(whole[: len(whole) // 2])
+    yield "cut off", cut
+    text = folder / "text.xlsx"
+    text.write_text("\n".join(";".join(PERSON.values()) for _ in range(20)))
+    yield "a text file", text
+    damaged = folder / "damaged.xlsx"
+    middle = len(whole) // 3
+    damaged.write_bytes(whole[:middle] + bytes(200) + whole[middle + 200 :])
+    yield "damaged", damaged
+
+
+def test_the_search_finds_what_is_there(tmp_path: Path) -> None:
+    """Else the other tests would prove nothing."""
+    home = tmp_path / "home"
+    staged = support_files.stage_requests(home, GOOD)
+    assert {mark for mark in MARKS if mark in str(places(home, but=tmp_path / "none"))} >= {
+        "Quux",
+        "canarymail",
+        "Kanariepiet",
+        "QX-987",
+    }
+    assert staged.counts == {"requests": {"accepted": len(GOOD)}}
+    assert found("ZWAANTJE quux".encode("utf-16-le")) == ["Quux", "Zwaantje"]
+
+
+def test_nothing_of_a_person_leaves_landing(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    settings = support_files.settings(tmp_path / "home")
+    rejected = dict(rejectable(tmp_path / "files"))
+    with open_ledger(settings) as ledger:
+        good = ingestion.deliver(settings, ledger, REQUESTS, "2022-07", acceptable(tmp_path))
+        assert good.state == "new", good.message
+        assert good.rows["requests"] == {"accepted": 300, "duplicate": 0, "quarantined": 12}
+        messages = [ingestion.in_words(good)]
+        for number, (reason, file) in enumerate(rejected.items()):
+            result = ingestion.deliver(settings, ledger, REQUESTS, f"2023-{number + 1:02d}", file)
+            assert result.state == "failed", reason
+            messages.append(ingestion.in_words(result))
+        scene.build_warehouse(settings, ledger)
+        drop.publish(settings, ledger, allow_incomplete=True, progress=messages.append)
+        messages.append(str(report(settings, ledger)))
+        messages += refused_publication(settings, ledger)
+    printed = capfd.readouterr()
+    for text in (*messages, printed.out, printed.err, caplog.text):
+        assert found(text.encode()) == [], text
+    assert len(list(settings.landing.rglob("*.xlsx"))) == 1 + len(rejected)
+    assert places(settings.home_folder, but=settings.landing) == []
+
+
+def refused_publication(settings: Settings, ledger: Ledger) -> list[str]:
+    with pytest.raises(Exception, match="not published") as caught:
+        drop.publish(settings, ledger)
+    return [str(caught.value)]
+
+
+@pytest.mark.slow
+def test_nothing_of_a_person_is_left_by_the_command_line(tmp_path: Path) -> None:
+    home, demo = tmp_path / "home", tmp_path / "demo"
+    write(demo)
+    environment = {"GORAL_PSEUDONYM_KEY": support_files.KEY}
+
+    def run(*arguments: str | Path, code: int) -> str:
+        ran = goral(*arguments, home=home, **environment)
+        assert ran.code == code, ran.said
+        assert found(ran.said.encode()) == [], ran.said
+        return ran.said
+
+    run("deliver", BOUNDARIES, demo / "DEMO_pdok_municipality_boundaries_2022.geojson",
+        "--partition", "2022", code=0)  # fmt: skip
+    run("deliver", LOCATIONS, demo / "DEMO_ndw_dotnl_locations_2022-07.json.gz",
+        "--partition", "2022-07", code=0)  # fmt: skip
+    run("deliver", REQUESTS, acceptable(tmp_path), "--partition", "2022-07", code=0)
+    run("run", "--no-fetch", "--from", "2022-07", "--to", "2022-07", code=0)
+    assert (home / "drops" / "latest.json").exists()
+    for number, (_, file) in enumerate(rejectable(tmp_path / "files")):
+        if number in (0, 1, 5):
+            run("deliver", REQUESTS, file, "--partition", "2022-08", code=1)
+            run("run", "--no-fetch", "--from", "2022-08", "--to", "2022-08", code=1)
+    run("status", "--json", code=0)
+    run("drop", "publish", "--allow-incomplete", code=0)
+    run("query", "select * from mart_requests", code=0)
+    for place in ("dagster", "dbt", "ledger.sqlite", "quarantine", "staging", "warehouse", "drops"):
+        assert (home / place).exists(), place
+    assert places(home, but=home / "landing") == []
