@@ -446,9 +446,17 @@ def _print_table(rows: pa.Table, format_: Format) -> None:
 def _print_csv(rows: pa.Table) -> None:
     import csv
 
-    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer = csv.writer(_Lines(), lineterminator="\r\n")
     writer.writerow(_harmless(name) for name in rows.column_names)
     writer.writerows([_harmless(value) for value in row.values()] for row in rows.to_pylist())
+
+
+class _Lines:
+    """Rows as lines end here. The writer is told otherwise, for only so does it quote a lone CR."""
+
+    def write(self, row: str) -> int:
+        """Write one row."""
+        return sys.stdout.write(row.removesuffix("\r\n") + "\n")
 
 
 def _harmless(value: Any) -> Any:

@@ -122,6 +122,13 @@ def test_cells_that_a_spreadsheet_would_run_are_made_text(main: Main, home: Path
     ]
 
 
+@pytest.mark.parametrize("end", ["chr(13)", "chr(10)", "chr(13) || chr(10)"])
+def test_a_cell_cannot_begin_a_row_of_its_own(main: Main, home: Path, end: str) -> None:
+    ran = main("query", "--format", "csv", f"select 'a' || {end} || '=1+1' as cell, 2 as b")
+    head, row = csv.reader(io.StringIO(ran.out, newline=""))
+    assert (head, len(row), row[1]) == (["cell", "b"], 2, "2")
+
+
 def test_negative_numbers_stay_numbers(main: Main, home: Path) -> None:
     ran = main("query", "--format", "csv", "select -5 as a, -1.50::decimal(9, 2) as b, -2e0 as c")
     assert ran.out == "a,b,c\n-5,-1.50,-2.0\n"

@@ -189,9 +189,7 @@ def _only_looks(call: str, arguments: str) -> bool:
     return call in ("open", "openat") and not re.search("O_CREAT|O_TRUNC|O_TMPFILE", arguments)
 
 
-def killed_at(account: Path) -> str:
-    """The call at which a traced process was killed."""
-    lines = [line.split(maxsplit=1) for line in account.read_text().splitlines()]
-    killed = next((pid for pid, text in lines if "killed by SIGKILL" in text), "")
-    calls = [text for pid, text in lines if pid == killed and "(" in text]
-    return calls[-1].split("(")[0] if calls else "none"
+def was_killed_at(call: str, account: Path) -> bool:
+    """Whether a traced process entered this call and never left it."""
+    never_left = re.compile(rf"\b{call}(\(.*| resumed>.*)= \?$", re.MULTILINE)
+    return bool(never_left.search(account.read_text()))

@@ -24,6 +24,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.kill]
 REQUIRED = "GORAL_REQUIRE_TRACER"
 AT_ONCE = 2
 FAILED = 1
+# What the server of staging processes writes itself is counted too, and is not meant.
+WRITES_OF_SERVER = 20
+_numbers = itertools.count()
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -41,7 +44,6 @@ class Scenario:
         self.expected = expected
         self._disk = disk
         self._deliveries = deliveries
-        self._numbers = itertools.count()
         self._own = threading.local()
         self._runners: list[Runner] = []
         self.start: Path | None = None
@@ -63,7 +65,7 @@ class Scenario:
         if of_worker:
             # The first process to get that far is killed.
             unique = {(p.call, p.number): p for own in found.values() for p in own}
-            return list(unique.values())
+            return [p for p in unique.values() if p.call != "write" or p.number > WRITES_OF_SERVER]
         return running.ends_of_rows(found[pids[0]])
 
     def survive(self, points: Iterable[Point], *, of_worker: bool = False, **how: Any) -> list[str]:
@@ -89,7 +91,7 @@ class Scenario:
             assert status == FAILED, "no staging process was killed"
         else:
             assert status == KILLED, f"it was not killed but ended with {status}"
-        assert running.killed_at(account) == point.call, "it was killed elsewhere"
+        assert running.was_killed_at(point.call, account), "it was killed elsewhere"
         scene.check_reader(home, is_published=self.start is not None)
         assert self._runner.run(home, self._deliveries) == 0, "running again failed"
         scene.check_reader(home, is_published=True)
@@ -107,7 +109,7 @@ class Scenario:
         return self._own.runner  # type: ignore[no-any-return]
 
     def _home(self) -> Path:
-        home = self._disk / f"home-{next(self._numbers)}"
+        home = self._disk / f"home-{next(_numbers)}"
         if self.start:
             shutil.copytree(self.start, home)
         return home

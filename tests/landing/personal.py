@@ -1,7 +1,6 @@
 """Persons that nobody could mistake for anything else, and a search for them in every byte."""
 
 import gzip
-import re
 import sqlite3
 import zipfile
 import zlib
@@ -86,14 +85,12 @@ def places(folder: Path, *, but: Path) -> list[str]:
 
 def found(content: bytes) -> list[str]:
     """The marks in some bytes, in any case, as UTF-8 or UTF-16."""
-    return [mark for mark, pattern in _PATTERNS.items() if pattern.search(content)]
+    lower = content.lower()
+    return [mark for mark, forms in _FORMS.items() if any(form in lower for form in forms)]
 
 
-_PATTERNS = {
-    mark: re.compile(
-        b"|".join(re.escape(mark.encode(code)) for code in ("utf-8", "utf-16-le", "utf-16-be")),
-        re.IGNORECASE,
-    )
+_FORMS = {
+    mark: [mark.lower().encode(code) for code in ("utf-8", "utf-16-le", "utf-16-be")]
     for mark in MARKS
 }
 

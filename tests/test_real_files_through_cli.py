@@ -1,0 +1,142 @@
+"""Real files through the whole pipeline, against a count made without any of it.
+
+The files lie beside the project, in ../shared, and are not part of it: where they are missing this
+is skipped. The count is made with pandas and shapely alone.
+"""
+
+import gzip
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import shapely
+
+from tests.conftest import REPOSITORY, goral
+
+SHARED = REPOSITORY.parent / "shared"
+LOCATIONS = SHARED / "data" / "ndw_dotnl" / "charging_point_locations_ocpi.json.gz"
+BOUNDARIES = SHARED / "reference" / "municipality_boundaries_east.geojson"
+MONTH = "2026-06"
+
+needs_the_files = pytest.mark.skipif(
+    not (LOCATIONS.exists() and BOUNDARIES.exists()),
+    reason=f"REAL FILES NOT TESTED: {LOCATIONS} or {BOUNDARIES} is missing",
+)
+pytestmark = needs_the_files
+
+# Fast (snelladen) is 50 kW or more since October 2023.
+FAST_FROM_W = 50_000
+PHASES = {"AC_3_PHASE": 3, "AC_2_PHASE": 2, "AC_2_PHASE_SPLIT": 2, "AC_1_PHASE": 1, "DC": 1}
+ACCESS = {
+    "ON_STREET": "public",
+    "ALONG_MOTORWAY": "public",
+    "PARKING_GARAGE": "semi_public",
+    "UNDERGROUND_GARAGE": "semi_public",
+    "ON_DRIVEWAY": "semi_public",
+}
+
+
+def power_w(connector: dict[str, Any]) -> float:
+    declared = connector.get("max_electric_power")
+    if declared:
+        return float(declared)
+    phases = PHASES[connector["power_type"]]
+    return float(connector["max_voltage"] * connector["max_amperage"] * phases)
+
+
+def counted_by_hand() -> "pd.Series[int]":
+    """Charge points by municipality, access and speed."""
+    municipalities = [
+        (feature["properties"]["gemeentecode"], shapely.geometry.shape(feature["geometry"]))
+        for feature in json.loads(BOUNDARIES.read_bytes())["features"]
+        if feature["properties"]["in_nal_oost_77"]
+    ]
+    assert len(municipalities) == 77
+    codes = [code for code, _ in municipalities]
+    tree = shapely.STRtree([outline for _, outline in municipalities])
+    rows = []
+    for location in json.loads(gzip.decompress(LOCATIONS.read_bytes())):
+        where = location["coordinates"]
+        point = shapely.Point(float(where["longitude"]), float(where["latitude"]))
+        found = sorted(codes[place] for place in tree.query(point, predicate="intersects"))
+        if not found or not location["publish"]:
+            continue
+        for evse in location["evses"]:
+            if evse["status"] in ("REMOVED", "PLANNED"):
+                continue
+            strongest = max(power_w(connector) for connector in evse["connectors"])
+            rows.append(
+                {
+                    "municipality_code": found[0],
+                    "access": ACCESS.get(location["parking_type"], "unknown"),
+                    "speed": "fast" if strongest >= FAST_FROM_W else "regular",
+                }
+            )
+    return pd.DataFrame(rows).groupby(["municipality_code", "access", "speed"]).size()
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home that the real files were delivered to and run through."""
+    folder = tmp_path_factory.mktemp("real") / "Rob's home, été"
+    for arguments in (
+        ["deliver", "pdok/municipality_boundaries", BOUNDARIES],
+        ["deliver", "ndw_dotnl/locations", LOCATIONS, "--partition", MONTH],
+        ["run", "--from", MONTH, "--to", MONTH, "--no-fetch"],
+    ):
+        ran = goral(*arguments, home=folder)
+        assert ran.code == 0, ran.said
+    return folder
+
+
+def published(home: Path, dataset: str) -> pd.DataFrame:
+    drops = home / "drops"
+    drop = json.loads((drops / "latest.json").read_bytes())["drop"]
+    (path,) = (drops / "releases" / drop / dataset).rglob("*.parquet")
+    return pd.read_parquet(path)
+
+
+def test_charge_points_of_the_drop_are_those_counted_by_hand(home: Path) -> None:
+    drop = published(home, "mart_charge_points")
+    assert set(drop["source"]) == {"ndw_dotnl"}
+    assert set(drop["month"]) == {MONTH}
+    ours = drop.groupby(["municipality_code", "access", "speed"])["charge_points"].sum()
+    by_hand = counted_by_hand()
+    assert Counter(ours.to_dict()) == Counter(by_hand.to_dict())
+    assert by_hand.sum() > 1000
+
+
+def test_every_location_has_its_place(home: Path) -> None:
+    placement = published(home, "mart_location_placement")
+    assert set(placement["month"]) == {MONTH}
+    assert placement["locations"].sum() == 9827
+    evses = sum(
+        len(location["evses"]) for location in json.loads(gzip.decompress(LOCATIONS.read_bytes()))
+    )
+    counted = placement["charge_points"].sum() + placement["charge_points_not_counted"].sum()
+    assert counted == evses == 23_373
+
+
+def test_a_drop_of_real_files_is_no_demo(home: Path) -> None:
+    ran = goral("drop", "list", "--json", home=home)
+    (only,) = json.loads(ran.out)
+    assert (only["demo"], only["status"], only["latest"]) == (False, "provisional", True)
+    assert only["drop"].startswith("2026-")
+    verified = goral("drop", "verify", "--deep", home=home)
+    assert verified.code == 0
+    assert "DEMO" not in verified.err
+    values = published(home, "indicator_values")
+    assert set(values["status"]) == {"provisional"}
+
+
+def test_every_record_of_the_real_files_is_accounted_for(home: Path) -> None:
+    told = json.loads(goral("status", "--json", home=home).out)
+    received = {row["dataset"]: row for row in told["partitions"]}
+    locations = received["ndw_dotnl/locations"]
+    assert locations["received"] == 9827
+    assert locations["demo"] is False
+    for row in told["partitions"]:
+        assert row["received"] == row["accepted"] + row["duplicate"] + row["quarantined"]
