@@ -17,12 +17,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 TEMPORARY_PREFIX = ".tmp-"
+# In a container each process may have the number of the one before it.
+THIS_PROCESS = secrets.token_hex(4)
 PRIVATE = 0o700
 
 
 def temporary_beside(goal: Path) -> Path:
     """A fresh temporary name in the folder of `goal`, so that a rename stays on one disk."""
-    return goal.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{secrets.token_hex(4)}-{goal.name}")
+    unique = THIS_PROCESS + secrets.token_hex(4)
+    return goal.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{unique}-{goal.name}")
 
 
 def make_folder(folder: Path, mode: int = 0o755) -> Path:
@@ -124,9 +127,11 @@ def sweep(folder: Path) -> None:
 
 
 def _owner_lives(name: str) -> bool:
-    owner = name.removeprefix(TEMPORARY_PREFIX).split("-", 1)[0]
-    if not owner.isdigit() or int(owner) == os.getpid():
-        return owner.isdigit()
+    owner, _, rest = name.removeprefix(TEMPORARY_PREFIX).partition("-")
+    if not owner.isdecimal():
+        return False
+    if int(owner) == os.getpid():
+        return rest.startswith(THIS_PROCESS)
     try:
         os.kill(int(owner), 0)
     except ProcessLookupError:

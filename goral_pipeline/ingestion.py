@@ -310,9 +310,13 @@ def _stage(settings: Settings, delivery: Delivery) -> Staging:
         memory_limit=settings.duckdb_memory_limit,
         threads=settings.duckdb_threads,
     )
-    return stage_apart(
-        job, seconds=settings.staging_seconds, memory_mib=settings.staging_memory_mib
-    )
+    try:
+        return stage_apart(
+            job, seconds=settings.staging_seconds, memory_mib=settings.staging_memory_mib
+        )
+    finally:
+        # Staging removes it itself, unless it was killed.
+        shutil.rmtree(job.spill, ignore_errors=True)
 
 
 def _key(settings: Settings, dataset: str) -> bytes | None:

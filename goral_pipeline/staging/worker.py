@@ -7,6 +7,7 @@ Does not belong here: how a delivery is staged (`stage`).
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import sys
 from multiprocessing.connection import Connection
@@ -86,6 +87,7 @@ def _work(job: Job, seconds: int, memory_mib: int, answer: Connection) -> None:
     from goral_pipeline.staging.stage import stage
 
     _limit(seconds, memory_mib)
+    _fall_silent()
     try:
         answer.send(("staged", stage(job)))
     except DeliveryRejected as error:
@@ -106,6 +108,13 @@ def _where(error: BaseException) -> str:
         f"(line {place.lineno} of {place.filename.rsplit('/', 1)[-1]})"
         "; this is a fault of the program, not of the delivery"
     )
+
+
+def _fall_silent() -> None:
+    """Let nothing of this process reach a screen or log: a parser's last words may quote cells."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nowhere, stream)
 
 
 def _limit(seconds: int, memory_mib: int) -> None:

@@ -293,10 +293,18 @@ def test_what_dead_processes_left_is_swept(tmp_path: Path, dead_pid: int) -> Non
 
 
 def test_what_live_processes_write_is_not_swept(tmp_path: Path, live_pid: int) -> None:
-    others, own = leftover(tmp_path, live_pid), leftover(tmp_path, os.getpid())
+    others, own = leftover(tmp_path, live_pid), durable.temporary_beside(tmp_path / "file")
+    own.write_bytes(b"half")
     durable.sweep(tmp_path)
     assert others.exists()
     assert own.exists()
+
+
+def test_what_a_dead_process_of_the_same_number_left_is_swept(tmp_path: Path) -> None:
+    """In a container each run may have the same number."""
+    path = leftover(tmp_path, os.getpid())
+    durable.sweep(tmp_path)
+    assert not path.exists()
 
 
 def test_a_process_of_another_user_counts_as_alive(
