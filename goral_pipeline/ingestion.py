@@ -71,7 +71,12 @@ class Ingested:
 
 def sweep(settings: Settings) -> None:
     """Remove what killed processes left half done; what others are at is left alone."""
-    for folder in (settings.landing, settings.staging, settings.quarantine):
+    for folder in (
+        settings.landing,
+        settings.staging,
+        settings.quarantine,
+        settings.dbt_target,
+    ):
         durable.sweep(folder)
 
 

@@ -8,7 +8,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pytest
@@ -102,30 +103,30 @@ class Demo:
         return self.drops / "releases" / self.drop
 
 
+@contextmanager
+def shared_by_workers(factory: pytest.TempPathFactory, name: str) -> Iterator[Path]:
+    """A folder that all workers share; in the block only one of them is at it."""
+    base = factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder
+
+
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     """The demo, run once for all workers: it takes half a minute."""
-    shared = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        shared = shared.parent
-    home, account = shared / "demo-home", shared / "demo-home.json"
-    with (shared / "demo-home.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with shared_by_workers(tmp_path_factory, "demo") as folder:
+        home, account = folder / "home", folder / "account.json"
         if not account.exists():
-            _run_demo(home, account)
-    found = json.loads(account.read_text())
+            begin = time.monotonic()
+            ran = goral("demo", "run", home=home)
+            # Kept also when it failed, so that every test says so, and none runs it again.
+            account.write_text(json.dumps(asdict(ran) | {"seconds": time.monotonic() - begin}))
+        found = json.loads(account.read_text())
     assert found.pop("code") == 0, found["err"]
     return Demo(home, **found)
-
-
-def _run_demo(home: Path, account: Path) -> None:
-    begin = time.monotonic()
-    ran = goral("demo", "run", home=home)
-    seconds = time.monotonic() - begin
-    # Kept also when it failed, so that every test says so, and none runs it again.
-    account.write_text(
-        json.dumps({"code": ran.code, "out": ran.out, "err": ran.err, "seconds": seconds})
-    )
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 import shapely
 
-from tests.conftest import REPOSITORY, goral
+from tests.conftest import REPOSITORY, goral, shared_by_workers
 
 SHARED = REPOSITORY.parent / "shared"
 LOCATIONS = SHARED / "data" / "ndw_dotnl" / "charging_point_locations_ocpi.json.gz"
@@ -80,16 +80,18 @@ def counted_by_hand() -> "pd.Series[int]":
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home that the real files were delivered to and run through."""
-    folder = tmp_path_factory.mktemp("real") / "Rob's home, été"
-    for arguments in (
-        ["deliver", "pdok/municipality_boundaries", BOUNDARIES],
-        ["deliver", "ndw_dotnl/locations", LOCATIONS, "--partition", MONTH],
-        ["run", "--from", MONTH, "--to", MONTH, "--no-fetch"],
-    ):
-        ran = goral(*arguments, home=folder)
-        assert ran.code == 0, ran.said
-    return folder
+    """A home that the real files were delivered to and run through, once for all workers."""
+    with shared_by_workers(tmp_path_factory, "real files") as folder:
+        home = folder / "Rob's home, été"
+        if not home.exists():
+            for arguments in (
+                ["deliver", "pdok/municipality_boundaries", BOUNDARIES],
+                ["deliver", "ndw_dotnl/locations", LOCATIONS, "--partition", MONTH],
+                ["run", "--from", MONTH, "--to", MONTH, "--no-fetch"],
+            ):
+                ran = goral(*arguments, home=home)
+                assert ran.code == 0, ran.said
+    return home
 
 
 def published(home: Path, dataset: str) -> pd.DataFrame:

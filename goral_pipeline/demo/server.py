@@ -120,6 +120,8 @@ class _Handler(BaseHTTPRequestHandler):
     server_version = "GORAL-demo"
     sys_version = ""
     timeout = IDLE_SECONDS
+    # Headers and body go out apart; waiting to join them would cost 40 ms an answer.
+    disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
         """Answer with headers and body."""

@@ -79,8 +79,9 @@ def publish(
         durable.remove_folder(manifest.release(drops, drop))
         mend = f"{drop} was removed; publishing again writes it anew"
         raise VerificationFailed([*problems, mend])
-    durable.write_bytes(drops / manifest.LATEST, manifest.pointer(drop, manifest_sha256))
+    # Recorded first: a run that is killed here points at it the next time, and records no second.
     ledger.add_drop(drop, manifest_sha256, fingerprint, wanted.demo)
+    durable.write_bytes(drops / manifest.LATEST, manifest.pointer(drop, manifest_sha256))
     return _published(drops, drop, is_new=True)
 
 

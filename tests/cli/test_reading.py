@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 from datetime import datetime
 from pathlib import Path
@@ -17,11 +18,17 @@ from tests.conftest import GORAL, Demo, every_file, goral
 DEMO_WAREHOUSE = "DEMO: this warehouse holds invented data\n"
 
 
+@pytest.fixture(scope="module")
+def copied(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy to read: even reading makes SQLite write files of its own for a moment."""
+    return shutil.copytree(demo.home, tmp_path_factory.mktemp("read") / "home")
+
+
 @pytest.fixture
-def home(demo: Demo, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The demo's own home: nothing here writes to it."""
-    monkeypatch.setenv("GORAL_HOME", str(demo.home))
-    return demo.home
+def home(copied: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The home that is read; nothing here changes it."""
+    monkeypatch.setenv("GORAL_HOME", str(copied))
+    return copied
 
 
 # ── goral status ─────────────────────────────────────────────────────────────────────────────────

@@ -12,7 +12,8 @@ from tests.kill.running import KILLED, Runner
 pytestmark = pytest.mark.kill
 
 NAMES_AND_COMMITS = ["put", "commit"]
-ALL = ["put", "commit", "flush_file", "flush_folder", "make_folder"]
+# Folders are made with a flush of the one above.
+FLUSHES = ["flush_file", "flush_folder"]
 
 
 def survives_each(
@@ -48,12 +49,12 @@ def test_killed_at_each_new_name_and_commit(
 
 
 @pytest.mark.slow
-def test_killed_at_each_flush_and_folder(
+def test_killed_at_each_flush(
     runner: Runner, disk: Path, boundaries: Path, expected_of_boundaries: scene.Result
 ) -> None:
-    how = {"seams": ALL, "is_after": False}
+    how = {"seams": FLUSHES, "is_after": False}
     number = survives_each(runner, disk / "flushes", boundaries, expected_of_boundaries, **how)
-    assert number >= 60
+    assert number >= 40
     print(f"{number} points")
 
 
