@@ -165,7 +165,20 @@ def test_when_dbt_fails_warehouse_and_drop_stay_as_they_were(
     outcome, _ = only_build(settings)
     assert broken_dbt.exists()
     assert not outcome.success
-    assert "dbt" in "\n".join(outcome.problems)
+    assert "failed with exit code `2`" in outcome.problems[0]
+    assert (every_file(settings.drops), every_file(settings.warehouse)[build.FILE]) == before
+
+
+@pytest.mark.slow
+def test_what_dbt_says_reaches_who_ran_it(settings: Settings, newer_boundaries: None) -> None:
+    before = every_file(settings.drops), every_file(settings.warehouse)[build.FILE]
+    ran = goral(
+        *("run", "--from", "2022-04", "--only", "vattenfall/requests", "--no-fetch"),
+        GORAL_DUCKDB_MEMORY_LIMIT="15MB",
+    )
+    assert ran.code == 1
+    assert "Out of Memory Error" in ran.err
+    assert "Traceback" not in ran.err
     assert (every_file(settings.drops), every_file(settings.warehouse)[build.FILE]) == before
 
 
