@@ -25,11 +25,10 @@ DBT_FILES := $(shell find dbt_project -type f \
 	! -path 'dbt_project/target/*' ! -path 'dbt_project/logs/*' ! -name '.*' 2>/dev/null)
 
 WORKERS ?= 2
-# Compiled whatever the environment says: else each start of Dagster and dbt would do it again.
+# Compiled, whatever the environment says: else each start of Dagster and dbt would do it again.
 PIP := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pip --disable-pip-version-check --no-input
 # Wheels only: nothing is built, so nothing unpinned is fetched to build it with.
-# Not compiled: Python does that when a module is first imported, which saves a third of the time.
-PIP_FLAGS ?= --only-binary :all: --no-compile
+PIP_FLAGS ?= --only-binary :all: --compile
 LOCK_FLAGS ?=
 
 export DO_NOT_TRACK := 1
