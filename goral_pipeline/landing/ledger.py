@@ -8,8 +8,10 @@ changed, but for the state of a delivery; so "as of" a day is a filter on `recei
 from __future__ import annotations
 
 import hashlib
+import sqlite3
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -39,6 +41,7 @@ class _Moment(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+_SWITCH_ATTEMPTS = 100  # five seconds
 # Waits for the writer before; 2022 is any number, but the same for every ledger.
 TAKE_A_TURN = {
     "sqlite": "begin immediate",
@@ -508,9 +511,20 @@ def _engine_options(url: str) -> dict[str, Any]:
     return {"connect_args": {"timeout": 30}, "poolclass": sa.pool.NullPool}
 
 
+def _switch_to_wal(cursor: Any) -> None:
+    # Of several that open a new file at once one switches it; SQLite refuses the others at once,
+    # whatever the busy timeout.
+    for _ in range(_SWITCH_ATTEMPTS):
+        with suppress(sqlite3.OperationalError):
+            cursor.execute("pragma journal_mode=wal")
+            return
+        time.sleep(0.05)
+    cursor.execute("pragma journal_mode=wal")
+
+
 def _configure_sqlite(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
-    cursor.execute("pragma journal_mode=wal")
+    _switch_to_wal(cursor)
     cursor.execute("pragma synchronous=full")
     cursor.execute("pragma foreign_keys=on")
     cursor.close()
