@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import signal
 import sys
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, SpawnContext
 from typing import TYPE_CHECKING
@@ -58,6 +59,12 @@ def stage_apart(job: Job, *, seconds: int, memory_mib: int) -> Staging:
     if kind == "rejected":
         raise DeliveryRejected(content)
     raise StagingDied(content)
+
+
+def load_early() -> None:
+    """Let the server of staging processes load its libraries while the caller does other things."""
+    if isinstance(_context(), ForkServerContext):
+        forkserver.ensure_running()
 
 
 def _context() -> ForkServerContext | SpawnContext:
