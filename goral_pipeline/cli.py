@@ -360,7 +360,7 @@ def run_months(
     from goral_pipeline.publishing.drop import is_up_to_date
     from goral_pipeline.staging import worker
 
-    partitions = planning.partitions(from_, to, only)
+    partitions = planning.partitions(settings, from_, to, only)
     with open_ledger(settings) as ledger:
         news = planning.first_news(settings, ledger, partitions, fetch=fetch)
         if news is None and is_up_to_date(settings, ledger):

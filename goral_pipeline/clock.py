@@ -20,3 +20,8 @@ def now() -> datetime:
 def current_month() -> str:
     """The calendar month of the present moment in Amsterdam, e.g. `2026-11`."""
     return now().astimezone(PROGRAMME_ZONE).strftime("%Y-%m")
+
+
+def quarter_of(month: str) -> str:
+    """The quarter of a month, e.g. `2026Q4` of `2026-11`."""
+    return f"{month[:4]}Q{(int(month[5:7]) + 2) // 3}"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 from goral_pipeline import clock, durable
 from goral_pipeline.checks.reconciliation import reconcile, totals
-from goral_pipeline.contracts import Contract, staged
+from goral_pipeline.contracts import Contract
 from goral_pipeline.errors import (
     DeliveryRejected,
     GoralError,
@@ -26,7 +26,7 @@ from goral_pipeline.errors import (
     TransientHttpError,
 )
 from goral_pipeline.landing import store
-from goral_pipeline.sources import SOURCES
+from goral_pipeline.sources import Source, registry
 from goral_pipeline.sources.asking import Answer, Known, Question
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def deliver(
     Raises:
         SettingsError: when the dataset, the partition or the file is not one.
     """
-    contract = contract_of(dataset)
+    contract = source_of(settings, dataset).contract
     if partition is None and not contract.is_snapshot:
         raise SettingsError(
             f"{dataset} holds events: say which {contract.partition} the file is for, with "
@@ -155,22 +155,25 @@ def has_news(
         return True
 
 
-def contract_of(dataset: str) -> Contract:
-    """The contract of a source dataset.
+def source_of(settings: Settings, dataset: str) -> Source:
+    """A source dataset.
 
     Raises:
         SettingsError: when there is no such dataset, naming those there are.
     """
+    sources = registry(settings.home_folder)
     try:
-        return staged()[dataset]
+        return sources[dataset]
     except KeyError:
-        known = ", ".join(sorted(staged()))
+        known = ", ".join(sorted(sources))
         raise SettingsError(f"there is no dataset {dataset!r}; there are {known}") from None
 
 
 def current_partition(contract: Contract) -> str:
     """The partition that today falls in."""
     month = clock.current_month()
+    if contract.partition == "edition":
+        return clock.quarter_of(month)
     return month[:4] if contract.partition == "year" else month
 
 
@@ -182,11 +185,11 @@ def check_partition(contract: Contract, partition: str) -> str:
     """
     import re
 
-    form, example = (
-        (r"\d{4}", "2022")
-        if contract.partition == "year"
-        else (r"\d{4}-(0[1-9]|1[0-2])", "2022-07")
-    )
+    form, example = {
+        "year": (r"\d{4}", "2022"),
+        "edition": (r"\d{4}Q[1-4]", "2022Q3"),
+        "month": (r"\d{4}-(0[1-9]|1[0-2])", "2022-07"),
+    }[contract.partition]
     if not re.fullmatch(form, partition, re.ASCII):
         raise SettingsError(
             f"{contract.dataset} is kept by {contract.partition}: {partition!r} is not of the "
@@ -212,12 +215,12 @@ def _asked(
     settings: Settings, ledger: Ledger, dataset: str, partition: str
 ) -> Iterator[tuple[Delivery | None, store.Incoming, Answer | None]]:
     """Ask the publisher, given what was delivered before; the answer is None without news."""
-    contract = contract_of(dataset)
+    source = source_of(settings, dataset)
     before = ledger.latest_delivery(dataset, partition)
     known = Known(before.origin, before.etag, before.last_modified) if before else None
     with store.receiving(settings.landing, settings.max_delivery_mib) as incoming:
-        question = Question(partition, current_partition(contract), settings, incoming, known)
-        answer = SOURCES[dataset].fetch(question)
+        question = Question(partition, current_partition(source.contract), settings, incoming, known)
+        answer = source.fetch(question)
         if answer and before and answer.content_key == before.content_key:
             answer = None
         yield before, incoming, answer
@@ -234,7 +237,7 @@ def _land(
     before = ledger.latest_delivery(dataset, partition)
     if before and before.content_key == answer.content_key:
         return
-    extension = SOURCES[dataset].extension
+    extension = source_of(settings, dataset).extension
     store.keep(settings.landing, dataset, extension, incoming)
     ledger.add_delivery(
         dataset=dataset,
@@ -273,7 +276,7 @@ def _bring_up_to_date(
         return Ingested(dataset, partition, "missing", message or "nothing was delivered")
     if not _needs_staging(settings, ledger, dataset, partition):
         current = ledger.current(dataset, partition)[0]
-        rows = _rows(dataset, ledger.counts(current.staging_id))
+        rows = _rows(settings, dataset, ledger.counts(current.staging_id))
         return Ingested(dataset, partition, "unchanged", message, latest.delivery_id, rows)
     try:
         staging = _stage(settings, latest)
@@ -289,14 +292,15 @@ def _bring_up_to_date(
         text = f"delivery {latest.delivery_id}: {problem}"
         return Ingested(dataset, partition, "failed", text, latest.delivery_id)
     ledger.accept(staging)
-    rows = _rows(dataset, staging.counts)
+    rows = _rows(settings, dataset, staging.counts)
     return Ingested(dataset, partition, "new", message, latest.delivery_id, rows)
 
 
-def _rows(dataset: str, counts: Iterable[Count]) -> dict[str, dict[str, int]]:
+def _rows(settings: Settings, dataset: str, counts: Iterable[Count]) -> dict[str, dict[str, int]]:
     """Rows by table and outcome, tables in the contract's order."""
     by_table = totals(counts)
-    return {t.name: by_table[t.name] for t in contract_of(dataset).tables if t.name in by_table}
+    tables = source_of(settings, dataset).contract.tables
+    return {table.name: by_table[table.name] for table in tables if table.name in by_table}
 
 
 def _stage(settings: Settings, delivery: Delivery) -> Staging:
@@ -327,13 +331,13 @@ def _stage(settings: Settings, delivery: Delivery) -> Staging:
 def _key(settings: Settings, dataset: str) -> bytes | None:
     from goral_pipeline.staging.pseudonym import programme_key
 
-    return programme_key(settings) if contract_of(dataset).needs_key else None
+    return programme_key(settings) if source_of(settings, dataset).contract.needs_key else None
 
 
 def _fingerprint(settings: Settings, dataset: str) -> str:
     from goral_pipeline.staging.stage import fingerprint
 
-    return fingerprint(contract_of(dataset), SOURCES[dataset], _key(settings, dataset))
+    return fingerprint(source_of(settings, dataset), _key(settings, dataset))
 
 
 Progress = Callable[[Ingested], None]

@@ -9,16 +9,19 @@ import re
 from typing import TYPE_CHECKING
 
 from goral_pipeline import clock
-from goral_pipeline.contracts import Contract, staged
+from goral_pipeline.contracts import Contract
 from goral_pipeline.errors import SettingsError
-from goral_pipeline.ingestion import contract_of, current_partition, has_news
+from goral_pipeline.ingestion import current_partition, has_news, source_of
+from goral_pipeline.sources import contracts
 
 if TYPE_CHECKING:
     from goral_pipeline.landing.ledger import Ledger
     from goral_pipeline.settings import Settings
 
 
-def partitions(from_: str | None, to: str | None, only: list[str]) -> dict[str, list[str]]:
+def partitions(
+    settings: Settings, from_: str | None, to: str | None, only: list[str]
+) -> dict[str, list[str]]:
     """The partitions of each dataset that a range of months touches, in order.
 
     Raises:
@@ -30,8 +33,10 @@ def partitions(from_: str | None, to: str | None, only: list[str]) -> dict[str, 
         raise SettingsError(f"--from {first} lies after --to {last}")
     if first > clock.current_month():
         raise SettingsError(f"--from {first} lies in the future")
-    contracts = [contract_of(dataset) for dataset in only] or list(staged().values())
-    return {contract.dataset: _touched(contract, first, last) for contract in contracts}
+    wanted = [source_of(settings, dataset).contract for dataset in only] or list(
+        contracts(settings.home_folder).values()
+    )
+    return {contract.dataset: _touched(contract, first, last) for contract in wanted}
 
 
 def first_news(
@@ -46,10 +51,15 @@ def first_news(
 
 
 def _touched(contract: Contract, first: str, last: str) -> list[str]:
-    low, high = max(first, contract.first_partition), min(last, current_partition(contract))
-    if contract.partition == "year":
-        return [str(year) for year in range(int(low[:4]), int(high[:4]) + 1)]
-    return _months(low, high) if low <= high else []
+    """The partitions that a range of months touches, between the first there is and today's."""
+    months = _months(first, last)
+    spelled = {
+        "month": lambda month: month,
+        "year": lambda month: month[:4],
+        "edition": clock.quarter_of,
+    }[contract.partition]
+    low, high = contract.first_partition, current_partition(contract)
+    return [key for key in dict.fromkeys(map(spelled, months)) if low <= key <= high]
 
 
 def _months(first: str, last: str) -> list[str]:

@@ -7,6 +7,7 @@ opening connections. Secrets come from the environment only and are never printe
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Self
 
@@ -17,6 +18,11 @@ from goral_pipeline.errors import SettingsError
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 DBT_PROJECT = PROJECT_ROOT / "dbt_project"
+
+
+def url_variable(dataset: str) -> str:
+    """Name of the environment variable for a dataset's URL."""
+    return f"GORAL_{dataset.upper().replace('/', '_')}_URL"
 
 
 class Settings(BaseSettings):
@@ -41,11 +47,17 @@ class Settings(BaseSettings):
         "/items?f=json&limit=1000&jaarcode={edition}",
         description="First page of the municipality boundaries, {edition} being the year.",
     )
-    vattenfall_requests_url: str | None = Field(
-        None, description="The concession's monthly export, with {month} in it; none by default."
+    klimaatmonitor_url: str = Field(
+        "https://klimaatmonitor.databank.nl/jiveservices/odata",
+        description="Base of the OData service that serves RVO's counts.",
     )
-    vattenfall_token: SecretStr | None = Field(
-        None, description="Token for that URL, sent to its scheme, host and port only."
+    klimaatmonitor_api_key: SecretStr | None = Field(
+        None, description="Key for that service, sent to its scheme, host and port only."
+    )
+    klimaatmonitor_month_level: str = Field(
+        "month",
+        pattern=r"[A-Za-z0-9_]+",
+        description="What the service calls the period level of months in a request.",
     )
 
     http_timeout_seconds: float = Field(60.0, gt=0, description="For connecting and for each read.")
@@ -79,6 +91,17 @@ class Settings(BaseSettings):
     def home_folder(self) -> Path:
         """GORAL_HOME as an absolute path."""
         return self.home.expanduser().resolve()
+
+    @staticmethod
+    def url_of(dataset: str) -> str | None:
+        """Where a dataset without a setting of its own is asked: `GORAL_<SOURCE>_<DATASET>_URL`."""
+        return os.environ.get(url_variable(dataset)) or None
+
+    @staticmethod
+    def token_of(source: str) -> SecretStr | None:
+        """Token for a source's URLs: `GORAL_<SOURCE>_TOKEN`."""
+        token = os.environ.get(f"GORAL_{source.upper()}_TOKEN")
+        return SecretStr(token) if token else None
 
     @property
     def landing(self) -> Path:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from goral_pipeline.checks.reconciliation import totals
-from goral_pipeline.contracts import staged
 from goral_pipeline.publishing import manifest
+from goral_pipeline.sources import contracts
 
 if TYPE_CHECKING:
     from goral_pipeline.landing.ledger import Current, Delivery, Ledger
@@ -27,14 +27,20 @@ def report(settings: Settings, ledger: Ledger) -> dict[str, Any]:
     newest = {(d.dataset, d.partition): d for d in ledger.deliveries()}
     pointed = {(c.delivery.dataset, c.delivery.partition): c for c in ledger.current()}
     return {
-        "partitions": [_partition(ledger, newest[key], pointed.get(key)) for key in sorted(newest)],
+        "partitions": [
+            _partition(settings, ledger, newest[key], pointed.get(key)) for key in sorted(newest)
+        ],
         "published": manifest.latest(settings.drops),
     }
 
 
-def _partition(ledger: Ledger, delivery: Delivery, current: Current | None) -> dict[str, Any]:
+def _partition(
+    settings: Settings, ledger: Ledger, delivery: Delivery, current: Current | None
+) -> dict[str, Any]:
     tables = _tables(ledger, current) if current else {}
-    records = staged()[delivery.dataset].tables[0].name
+    # A dataset of a mapping that is gone has its tables still.
+    contract = contracts(settings.home_folder).get(delivery.dataset)
+    records = contract.tables[0].name if contract else next(iter(tables), "")
     return {
         "dataset": delivery.dataset,
         "partition": delivery.partition,

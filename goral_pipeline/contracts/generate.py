@@ -28,6 +28,14 @@ DELIVERIES_COLUMNS = {
 }
 """The warehouse's view of the ledger: the deliveries that the pointers point at."""
 
+CONCESSIONS_COLUMNS = {
+    "concession": ("VARCHAR", "Id of the concession; the source that delivers its datasets."),
+    "name": ("VARCHAR", "Name as the yearly report writes it."),
+    "requests_from": ("DATE", "First day on which a request could be made."),
+    "requests_until": ("DATE", "First day on which none could be made any more; null: no end."),
+}
+"""The warehouse's view of the mappings: what they say of each concession."""
+
 
 def main(arguments: list[str]) -> int:
     """Write the generated files, or with --check compare them."""
@@ -64,16 +72,24 @@ def dbt_sources() -> str:
         for contract in contracts
         for table in contract.tables
     ]
-    tables.append(
+    tables += [
         {
-            "name": "deliveries",
-            "description": "Deliveries the warehouse is built from: one a dataset and partition.",
+            "name": name,
+            "description": description,
             "columns": [
-                {"name": name, "description": description, "data_type": sql_type}
-                for name, (sql_type, description) in DELIVERIES_COLUMNS.items()
+                {"name": column, "description": meaning, "data_type": sql_type}
+                for column, (sql_type, meaning) in columns.items()
             ],
         }
-    )
+        for name, description, columns in (
+            (
+                "deliveries",
+                "Deliveries the warehouse is built from: one a dataset and partition.",
+                DELIVERIES_COLUMNS,
+            ),
+            ("concessions", "Concessions, as their mappings describe them.", CONCESSIONS_COLUMNS),
+        )
+    ]
     source = {
         "name": "staged",
         "schema": "staged",

@@ -6,7 +6,7 @@ belong here: knowledge of a source, a path outside this folder, Dagster, or what
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent
 
 PersonalData = Literal["none", "pseudonymise", "drop"]
+Partition = Literal["month", "year", "edition"]
+"""A calendar month `2022-07`, a year `2022`, or an edition of a quarter `2022Q3`."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,11 @@ class Column:
         """Whether staging fills the column in, rather than the delivery."""
         return bool(self.properties.get("provenance", False))
 
+    @property
+    def is_transient(self) -> bool:
+        """Whether rules need the column, but nobody after staging."""
+        return bool(self.properties.get("transient", False))
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -71,13 +78,17 @@ class Table:
 
     @property
     def columns(self) -> tuple[Column, ...]:
-        """The columns that leave landing: all but those of class drop."""
-        return tuple(column for column in self.all_columns if column.personal != "drop")
+        """The columns that are staged: all but those of class drop and the transient ones."""
+        return tuple(column for column in self._read_columns if not column.is_transient)
 
     @property
     def delivered_columns(self) -> tuple[Column, ...]:
-        """The kept columns that come from the delivery itself."""
-        return tuple(column for column in self.columns if not column.is_provenance)
+        """The columns that are read from the delivery, the transient ones too."""
+        return tuple(column for column in self._read_columns if not column.is_provenance)
+
+    @property
+    def _read_columns(self) -> tuple[Column, ...]:
+        return tuple(column for column in self.all_columns if column.personal != "drop")
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -150,9 +161,15 @@ class Contract:
         return self.properties.get("temporality") == "snapshot"
 
     @property
-    def partition(self) -> Literal["month", "year"]:
+    def partition(self) -> Partition:
         """What one partition is."""
-        return "year" if self.properties.get("partition") == "year" else "month"
+        partition: Partition = self.properties["partition"]
+        return partition
+
+    @property
+    def is_per_concession(self) -> bool:
+        """Whether each concession has a dataset of this form."""
+        return bool(self.properties.get("perConcession", False))
 
     @property
     def first_partition(self) -> str:
@@ -189,8 +206,16 @@ class Contract:
         return self.dataset.split("/", 1)[0]
 
     def relation(self, table: Table) -> str:
-        """Name of the table among the warehouse's sources, e.g. `ndw_dotnl__connectors`."""
-        return f"{self.source}__{table.name}"
+        """Name of the table among the warehouse's sources, e.g. `ndw_dotnl__connectors`.
+
+        By the contract, not the dataset: all concessions' requests are one relation.
+        """
+        return f"{self.id.split('.', 1)[0]}__{table.name}"
+
+    def of_dataset(self, dataset: str, first_partition: str | None = None) -> Contract:
+        """This contract as that of one dataset of its form."""
+        own = {"dataset": dataset, "firstPartition": first_partition or self.first_partition}
+        return replace(self, properties=self.properties | own)
 
 
 def column_rules(column: Column) -> list[Rule]:
@@ -291,7 +316,11 @@ def _arrow_type(sql_type: str) -> pa.DataType:
 
 @cache
 def staged() -> dict[str, Contract]:
-    """Contracts of what deliveries are typed into, by `source/dataset`."""
+    """Contracts of what deliveries are typed into, by `source/dataset`.
+
+    One per concession stands here once, under `concession/…`; which datasets there are is known to
+    `sources`.
+    """
     return _read_folder("staged")
 
 

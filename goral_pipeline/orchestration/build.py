@@ -13,7 +13,7 @@ import dagster as dg
 from dagster_dbt import DbtCliResource
 from packaging.version import Version
 
-from goral_pipeline.contracts import staged
+from goral_pipeline.contracts.model import Partition
 from goral_pipeline.errors import GoralError
 from goral_pipeline.orchestration.ingestion_assets import (
     ingestion_assets,
@@ -22,11 +22,18 @@ from goral_pipeline.orchestration.ingestion_assets import (
 )
 from goral_pipeline.orchestration.warehouse_assets import MANIFEST, warehouse_assets
 from goral_pipeline.settings import DBT_PROJECT
+from goral_pipeline.sources import contracts
 
 if TYPE_CHECKING:
     from goral_pipeline.settings import Settings
 
-JOB = "goral"
+INGESTION_JOBS: dict[Partition, str] = {
+    "month": "ingest_months",
+    "year": "ingest_years",
+    "edition": "ingest_editions",
+}
+"""A job's partitions are of one kind, so there is one a kind."""
+PUBLISHING_JOB = "publish"
 DBT = Path(sys.executable).with_name("dbt")
 
 
@@ -48,7 +55,10 @@ class _Dbt(DbtCliResource):
 def build_defs(
     *, settings: Settings, resource_overrides: Mapping[str, object] | None = None
 ) -> dg.Definitions:
-    """All assets, checks and resources, and the one job that runs them.
+    """All assets, checks and resources, and the jobs that run them.
+
+    Ingestion and what follows are jobs of their own: in a month in which one dataset has no
+    delivery Dagster would skip all that comes after, which is made from what there is.
 
     Args:
         settings: where everything is; secrets stay in it, out of Dagster's configuration.
@@ -57,26 +67,34 @@ def build_defs(
     ensure_manifest()
     return dg.Definitions(
         assets=[*ingestion_assets(settings), *warehouse_assets(settings)],
-        jobs=[
-            dg.define_asset_job(
-                JOB,
-                selection=dg.AssetSelection.all() - dg.AssetSelection.assets(*_editions()),
-                description=(
-                    "A month, or a range of them: ask, land, stage, check; then place, build the "
-                    "marts and publish. Editions of boundaries are partitions of their own: "
-                    "materialize them by themselves, before."
-                ),
-            )
-        ],
+        jobs=_jobs(settings),
         resources={"dbt": dbt_resource()} | dict(resource_overrides or {}),
         executor=dg.in_process_executor,
     )
 
 
-def _editions() -> list[dg.AssetKey]:
-    """Assets by year: a job's partitions are of one kind, and the job's are months."""
-    datasets = [c.dataset for c in staged().values() if c.partition == "year"]
-    return [key for dataset in datasets for key in (landing_key(dataset), staging_key(dataset))]
+def _jobs(settings: Settings) -> list[Any]:
+    keys: dict[Partition, list[dg.AssetKey]] = {kind: [] for kind in INGESTION_JOBS}
+    for contract in contracts(settings.home_folder).values():
+        keys[contract.partition] += [landing_key(contract.dataset), staging_key(contract.dataset)]
+    ingestion = [key for of_kind in keys.values() for key in of_kind]
+    return [
+        dg.define_asset_job(
+            name,
+            selection=dg.AssetSelection.assets(*keys[kind]),
+            description=f"One {kind} or a range of them: ask, land, stage, check.",
+        )
+        for kind, name in INGESTION_JOBS.items()
+    ] + [
+        dg.define_asset_job(
+            PUBLISHING_JOB,
+            selection=dg.AssetSelection.all() - dg.AssetSelection.assets(*ingestion),
+            description=(
+                "From whatever was ingested: place locations, build the marts and publish. Run it "
+                "after ingestion."
+            ),
+        )
+    ]
 
 
 def dbt_resource() -> DbtCliResource:

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from goral_pipeline.contracts import Contract, staged
+from goral_pipeline.contracts import Contract
 from goral_pipeline.ingestion import Ingested, in_words, ingest_all
 from goral_pipeline.landing import open_ledger
 from goral_pipeline.orchestration.partitions import partitions_of
 from goral_pipeline.orchestration.telling import teller
 from goral_pipeline.settings import Settings
+from goral_pipeline.sources import contracts
 
 RECONCILIATION = "reconciliation"
 
@@ -35,7 +36,8 @@ def staging_key(dataset: str) -> dg.AssetKey:
 
 def ingestion_assets(settings: Settings) -> list[dg.AssetsDefinition]:
     """Two assets a dataset, landing and staging, and the check between them and all else."""
-    return [_dataset_assets(settings, contract) for contract in staged().values()]
+    datasets = contracts(settings.home_folder).values()
+    return [_dataset_assets(settings, contract) for contract in datasets]
 
 
 def _dataset_assets(settings: Settings, contract: Contract) -> dg.AssetsDefinition:

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from goral_pipeline import durable, errors
-from goral_pipeline.contracts import staged
 from goral_pipeline.orchestration.build import build_defs, dbt_resource
 from goral_pipeline.orchestration.ingestion_assets import landing_key, staging_key
 from goral_pipeline.orchestration.telling import TELLING
+from goral_pipeline.sources import contracts
 
 if TYPE_CHECKING:
     from goral_pipeline.settings import Settings
@@ -67,11 +67,12 @@ def run_assets(
     assets = list(build_defs(settings=settings).assets or [])
     problems: list[str] = []
     with dg.DagsterInstance.get() as instance, _telling(progress):
-        for selection, first, last in _ranges(partitions):
+        for selection, first, last in _ranges(settings, partitions):
             tags = {RANGE_START: first, RANGE_END: last}
             config = {"ops": _ingest_config(selection, fetch=fetch)}
             problems += _run(instance, assets, selection, config, tags)
-        ingestion = [key for dataset in staged() for key in _keys(dataset)]
+        datasets = contracts(settings.home_folder)
+        ingestion = [key for dataset in datasets for key in _keys(dataset)]
         rest = dg.AssetSelection.all() - dg.AssetSelection.assets(*ingestion)
         problems += _run(instance, assets, rest, {}, {})
     return Outcome(not problems, tuple(problems))
@@ -116,17 +117,25 @@ def _telling(progress: Callable[[str], None]) -> Iterator[None]:
 
 
 def _ranges(
-    partitions: dict[str, list[str]],
+    settings: Settings, partitions: dict[str, list[str]]
 ) -> list[tuple[list[dg.AssetKey], str, str]]:
-    """The runs that ingest: datasets with the same range go in one."""
-    together: dict[tuple[str, str], list[str]] = {}
+    """The runs that ingest: one a kind of partition, from the first to the last of any dataset.
+
+    A dataset that begins later passes over what comes before it.
+    """
+    together: dict[str, list[str]] = {}
     for dataset, keys in partitions.items():
         if keys:
-            together.setdefault((keys[0], keys[-1]), []).append(dataset)
+            kind = contracts(settings.home_folder)[dataset].partition
+            together.setdefault(kind, []).append(dataset)
     # Years before months: what locations are placed in comes first.
     return [
-        ([key for dataset in datasets for key in _keys(dataset)], *ends)
-        for ends, datasets in sorted(together.items(), key=lambda item: len(item[0][0]))
+        (
+            [key for dataset in datasets for key in _keys(dataset)],
+            min(partitions[dataset][0] for dataset in datasets),
+            max(partitions[dataset][-1] for dataset in datasets),
+        )
+        for _, datasets in sorted(together.items(), reverse=True)
     ]
 
 

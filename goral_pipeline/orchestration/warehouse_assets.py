@@ -3,7 +3,7 @@
 # No postponed annotations here: Dagster reads those of context and config.
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from graphlib import TopologicalSorter
 from typing import Any
 
@@ -15,11 +15,12 @@ from dagster_dbt import (
     dbt_assets,
 )
 
-from goral_pipeline.contracts import derived, staged
+from goral_pipeline.contracts import Contract, derived, staged
 from goral_pipeline.landing import open_ledger
 from goral_pipeline.orchestration.ingestion_assets import staging_key
 from goral_pipeline.orchestration.telling import teller
 from goral_pipeline.settings import DBT_PROJECT, Settings
+from goral_pipeline.sources import contracts
 
 PLACEMENT_KEY = dg.AssetKey(["staging", "derived", "location_municipality"])
 DROP_KEY = dg.AssetKey(["publishing", "drop"])
@@ -29,9 +30,20 @@ MANIFEST = DBT_PROJECT / "target" / "manifest.json"
 class Translator(DagsterDbtTranslator):
     """Names of dbt's models as assets; its sources are the staged datasets."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Settings) -> None:
         """Several of dbt's sources are tables of one dataset, which is one asset."""
         super().__init__(DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True))
+        self._datasets = _datasets_by_form(settings)
+
+    def get_asset_spec(
+        self, manifest: Mapping[str, Any], unique_id: str, project: Any
+    ) -> dg.AssetSpec:
+        """The model's spec; what reads a form of dataset depends on every dataset of that form."""
+        spec = super().get_asset_spec(manifest, unique_id, project)
+        upstream = [
+            key for dep in spec.deps for key in self._datasets.get(dep.asset_key, [dep.asset_key])
+        ]
+        return spec.replace_attributes(deps=dict.fromkeys(upstream))
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
         """`warehouse/<schema>/<model>`; for a source the staged dataset that holds it."""
@@ -44,6 +56,18 @@ class Translator(DagsterDbtTranslator):
         """The layer the model belongs to."""
         layer = dbt_resource_props["schema"]
         return "warehouse_staging" if layer == "staging" else str(layer)
+
+
+def _datasets_by_form(settings: Settings) -> dict[dg.AssetKey, list[dg.AssetKey]]:
+    """For each contract that several datasets share: the datasets that stand behind it."""
+    datasets: Iterable[Contract] = contracts(settings.home_folder).values()
+    return {
+        staging_key(form.dataset): [
+            staging_key(own.dataset) for own in datasets if own.id == form.id
+        ]
+        for form in staged().values()
+        if form.is_per_concession
+    }
 
 
 def _source_keys() -> dict[str, dg.AssetKey]:
@@ -77,7 +101,7 @@ def warehouse_assets(settings: Settings) -> list[dg.AssetsDefinition]:
         teller(context)(f"placed {placed} of {number} snapshots in municipalities")
         return dg.MaterializeResult(metadata={"placed": placed, "snapshots": number})
 
-    @dbt_assets(manifest=MANIFEST, name="warehouse", dagster_dbt_translator=Translator())
+    @dbt_assets(manifest=MANIFEST, name="warehouse", dagster_dbt_translator=Translator(settings))
     def warehouse(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
         from goral_pipeline.warehouse import build
 

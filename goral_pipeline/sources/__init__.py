@@ -1,62 +1,200 @@
 """The publishers: how each is asked, and how its bytes are read into columns of text.
 
-Belongs here: the registry below and one module a publisher; `mappings/` describes tabular exports.
-Does not belong here: writing anything but the delivery that comes in; typing and judging rows.
+Belongs here: the registry below and one module a publisher; `mappings/` describes tabular exports,
+one file a layout. Does not belong here: writing anything but the delivery that comes in; typing and
+judging rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from goral_pipeline.sources import ndw_dotnl, pdok, vattenfall
+from goral_pipeline.contracts import Contract, staged
+from goral_pipeline.errors import SettingsError
+from goral_pipeline.sources import mapping, ndw_dotnl, pdok, rvo, tabular
 from goral_pipeline.sources.asking import Answer, Question
+from goral_pipeline.sources.mapping import Mapping
+from goral_pipeline.sources.reading import Reading
 
-if TYPE_CHECKING:
-    import duckdb
-
-    from goral_pipeline.contracts import Contract
+MAPPINGS = Path(__file__).parent / "mappings"
 
 
 @dataclass(frozen=True)
 class Source:
     """One dataset of one publisher."""
 
-    dataset: str
+    contract: Contract
+    """The contract of its form, under the dataset's own name."""
     extension: str
     """Of the landed file; it tells nothing of the content, but people look at it."""
     fetch: Callable[[Question], Answer | None]
     """Ask the publisher; None when it says that nothing changed."""
-    read: Callable[[duckdb.DuckDBPyConnection, Path, Contract], None]
-    """Read a landed file into the tables `raw_<table>`: columns row_id, parent_row_id,
-    record_number, and each delivered column of the contract as text."""
-    reading: tuple[Path, ...] = ()
-    """Files besides the code that decide how it is read, such as a mapping."""
+    read: Callable[[Reading], None]
+    """Read a landed file into the tables `raw_<table>`."""
+    reading: tuple[Path, ...]
+    """Every file that decides how it is read: code, mappings, registers."""
+    mappings: tuple[Mapping, ...] = ()
+    """Layouts that its files may have, those of the user first."""
+
+    @property
+    def dataset(self) -> str:
+        """`source/dataset`."""
+        return self.contract.dataset
 
 
-SOURCES: dict[str, Source] = {
-    source.dataset: source
-    for source in (
-        Source(
-            "ndw_dotnl/locations",
-            ".json.gz",
-            ndw_dotnl.fetch_locations,
-            ndw_dotnl.read_locations,
-        ),
-        Source(
-            "pdok/municipality_boundaries",
-            ".ndjson",
-            pdok.fetch_municipality_boundaries,
-            pdok.read_municipality_boundaries,
-        ),
-        Source(
-            "vattenfall/requests",
-            ".xlsx",
-            vattenfall.fetch_requests,
-            vattenfall.read_requests,
-            vattenfall.READING,
-        ),
-    )
+@dataclass(frozen=True)
+class ConcessionFacts:
+    """What the mappings of a concession's datasets say of it; days as in `mapping.Concession`."""
+
+    concession: str
+    name: str
+    requests_from: date | None
+    requests_until: date | None
+
+
+@lru_cache(maxsize=16)
+def registry(home: Path) -> dict[str, Source]:
+    """Every dataset there is, by `source/dataset`; `home`/mappings holds the user's own mappings.
+
+    Raises:
+        SettingsError: when a mapping is wrong, or for a contract that does not exist.
+    """
+    mapped = _by_dataset((*_mappings_in(home / "mappings"), *_mappings_in(MAPPINGS)))
+    sources = [_coded(name, mapped.pop(name, ())) for name in _CODED]
+    sources += [_mapped(layouts) for layouts in mapped.values()]
+    return {source.dataset: source for source in sorted(sources, key=lambda one: one.dataset)}
+
+
+def contracts(home: Path) -> dict[str, Contract]:
+    """The contract of each dataset."""
+    return {dataset: source.contract for dataset, source in registry(home).items()}
+
+
+def concessions(home: Path) -> list[ConcessionFacts]:
+    """What is known of each concession that has a dataset of requests."""
+    facts = []
+    for source in registry(home).values():
+        if source.contract.id != "concession.requests":
+            continue
+        (concession, *_) = (layout.concession for layout in source.mappings)
+        facts.append(
+            ConcessionFacts(
+                concession=source.contract.source,
+                name=_name_of(home, source.contract.source),
+                requests_from=concession.first_day if concession else None,
+                requests_until=concession.end_day if concession else None,
+            )
+        )
+    return facts
+
+
+# Datasets whose publishers are asked, or whose files are read, by code of their own.
+_CODED: dict[str, tuple[str, Callable[[Question], Answer | None], Callable[..., None], Path]] = {
+    "ndw_dotnl/locations": (
+        ".json.gz",
+        ndw_dotnl.fetch_locations,
+        ndw_dotnl.read_locations,
+        Path(ndw_dotnl.__file__),
+    ),
+    "ndw_dotnl/tariffs": (
+        ".json.gz",
+        ndw_dotnl.fetch_tariffs,
+        ndw_dotnl.read_tariffs,
+        Path(ndw_dotnl.__file__),
+    ),
+    "pdok/municipality_boundaries": (
+        ".ndjson",
+        pdok.fetch_municipality_boundaries,
+        pdok.read_municipality_boundaries,
+        Path(pdok.__file__),
+    ),
+    "rvo/charge_point_counts": (
+        ".ndjson",
+        rvo.fetch_charge_point_counts,
+        rvo.read_charge_point_counts,
+        Path(rvo.__file__),
+    ),
+    "rvo/vehicles": (".ndjson", rvo.fetch_vehicles, rvo.read_vehicles, Path(rvo.__file__)),
+    "rvo/inhabitants": (
+        ".ndjson",
+        rvo.fetch_inhabitants,
+        rvo.read_inhabitants,
+        Path(rvo.__file__),
+    ),
 }
+
+
+def _coded(dataset: str, layouts: tuple[Mapping, ...]) -> Source:
+    """A dataset with code of its own; its files may come as tables too, where it has mappings."""
+    extension, fetch, read, code = _CODED[dataset]
+    return Source(
+        contract=staged()[dataset],
+        extension=extension,
+        fetch=fetch,
+        read=partial(read, layouts=layouts) if layouts else read,
+        reading=(code, *(tabular.reading(layouts) if layouts else ())),
+        mappings=layouts,
+    )
+
+
+def _mapped(layouts: tuple[Mapping, ...]) -> Source:
+    """A dataset that mappings describe in full."""
+    (first, *_) = layouts
+    return Source(
+        contract=_contract_of(first),
+        extension=f".{first.layout.type}",
+        fetch=partial(tabular.fetch, first.dataset),
+        read=partial(tabular.read, layouts=layouts),
+        reading=tabular.reading(layouts),
+        mappings=layouts,
+    )
+
+
+def _contract_of(layout: Mapping) -> Contract:
+    by_id = {contract.id: contract for contract in staged().values()}
+    if layout.contract not in by_id:
+        raise SettingsError(
+            f"mapping {layout.path.name}: there is no contract {layout.contract!r}; there are "
+            f"{', '.join(sorted(by_id))}"
+        )
+    contract = by_id[layout.contract]
+    if not contract.is_per_concession:
+        if contract.dataset != layout.dataset:
+            raise SettingsError(
+                f"mapping {layout.path.name}: contract {contract.id} is that of the dataset "
+                f"{contract.dataset}, not of {layout.dataset}"
+            )
+        return contract
+    first_day = layout.concession.first_day if layout.concession else None
+    return contract.of_dataset(layout.dataset, first_day.strftime("%Y-%m") if first_day else None)
+
+
+def _mappings_in(folder: Path) -> list[Mapping]:
+    return [mapping.load(path) for path in sorted(folder.glob("*.yaml"))]
+
+
+def _by_dataset(layouts: Iterable[Mapping]) -> dict[str, tuple[Mapping, ...]]:
+    grouped: dict[str, tuple[Mapping, ...]] = {}
+    for layout in layouts:
+        grouped[layout.dataset] = (*grouped.get(layout.dataset, ()), layout)
+    for dataset, (first, *others) in grouped.items():
+        for other in others:
+            if other.contract != first.contract:
+                raise SettingsError(
+                    f"mapping {other.path.name}: {dataset} has the contract {first.contract} in "
+                    f"{first.path.name} and {other.contract} here"
+                )
+    return grouped
+
+
+def _name_of(home: Path, concession: str) -> str:
+    """Name of a concession: what a mapping of any of its datasets says, else its id."""
+    for source in registry(home).values():
+        for layout in source.mappings:
+            if layout.source == concession and layout.concession and layout.concession.name:
+                return layout.concession.name
+    return concession

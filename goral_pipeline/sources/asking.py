@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from goral_pipeline.errors import NoAddress, SnapshotPast
 from goral_pipeline.http_session import CHUNK_BYTES, HttpSession, Token, describe
 from goral_pipeline.landing.store import Incoming
-from goral_pipeline.settings import Settings
+from goral_pipeline.settings import Settings, url_variable
 
 DEMO_HEADER = "X-GORAL-Demo"
 """Set by the demo's server, so that what is invented is known as such from the first byte."""
@@ -96,15 +96,15 @@ def download(question: Question, url: str, token: Token | None = None) -> Answer
         asking.close()
 
 
-def address(url: str | None, setting: str) -> str:
-    """The URL that a source is asked at.
+def address(settings: Settings, dataset: str) -> str:
+    """The URL that a dataset is asked at.
 
     Raises:
         NoAddress: when none is set.
     """
-    if not url:
-        raise NoAddress(f"GORAL_{setting.upper()} is not set; files are delivered by hand")
-    return url
+    if url := settings.url_of(dataset):
+        return url
+    raise NoAddress(f"{url_variable(dataset)} is not set; files are delivered by hand")
 
 
 def _conditions(url: str, known: Known | None) -> dict[str, str]:

@@ -5,16 +5,9 @@ One bare JSON array of OCPI 2.2.1 Location objects, without envelope, in gzip.
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
-
 from goral_pipeline.sources.asking import Answer, Question, at_partition, download
 from goral_pipeline.sources.hostile import check_json, unreadable_is_rejected
-
-if TYPE_CHECKING:
-    import duckdb
-
-    from goral_pipeline.contracts import Contract
+from goral_pipeline.sources.reading import Reading
 
 LOCATIONS_FILE = "charging_point_locations_ocpi.json.gz"
 
@@ -145,16 +138,27 @@ def fetch_locations(question: Question) -> Answer | None:
     return download(question, f"{base.rstrip('/')}/{LOCATIONS_FILE}")
 
 
-def read_locations(con: duckdb.DuckDBPyConnection, path: Path, contract: Contract) -> None:
+def read_locations(reading: Reading) -> None:
     """Read the array into `raw_locations`, `raw_charge_points` and `raw_connectors`.
 
     Raises:
         DeliveryRejected: when it is not a JSON array in gzip, or nests absurdly deep.
     """
     expected = "a JSON array of OCPI locations in gzip"
-    check_json(path, expected, gzipped=True)
+    check_json(reading.path, expected, gzipped=True)
+    con = reading.con
     with unreadable_is_rejected(expected):
-        con.execute(_READ_RECORDS, {"path": str(path)})
+        con.execute(_READ_RECORDS, {"path": str(reading.path)})
     con.execute(_RAW_LOCATIONS)
     con.execute(_RAW_CHARGE_POINTS)
     con.execute(_RAW_CONNECTORS)
+
+
+def fetch_tariffs(question: Question) -> Answer | None:
+    """Ask for the snapshot of all tariffs; None when it has not changed."""
+    raise NotImplementedError
+
+
+def read_tariffs(reading: Reading) -> None:
+    """Read the array into `raw_tariffs` and `raw_price_components`."""
+    raise NotImplementedError

@@ -8,18 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from goral_pipeline.errors import DeliveryRejected, NotPublished, PermanentHttpError
 from goral_pipeline.http_session import CHUNK_BYTES, HttpSession, describe, place_of, referred
 from goral_pipeline.sources.asking import DEMO_HEADER, Answer, Question, at_partition, session
 from goral_pipeline.sources.hostile import check_json, unreadable_is_rejected
-
-if TYPE_CHECKING:
-    import duckdb
-
-    from goral_pipeline.contracts import Contract
+from goral_pipeline.sources.reading import Reading
 
 MOST_PAGES = 1000
 MAX_PAGE_BYTES = 64 * 1024**2
@@ -94,17 +89,16 @@ def fetch_municipality_boundaries(question: Question) -> Answer | None:
     raise PermanentHttpError(f"{origin} has not ended after {MOST_PAGES} pages")
 
 
-def read_municipality_boundaries(
-    con: duckdb.DuckDBPyConnection, path: Path, contract: Contract
-) -> None:
+def read_municipality_boundaries(reading: Reading) -> None:
     """Read the features into `raw_municipality_boundaries`, outlines as hexadecimal WKB.
 
     Raises:
         DeliveryRejected: when it holds no features.
     """
-    check_json(path, EXPECTED, gzipped=False)
+    check_json(reading.path, EXPECTED, gzipped=False)
+    con = reading.con
     with unreadable_is_rejected(EXPECTED):
-        con.execute(_READ_FEATURES, {"path": str(path)})
+        con.execute(_READ_FEATURES, {"path": str(reading.path)})
     outlines = con.execute("select record_number, geometry from features").fetchnumpy()
     if len(outlines["record_number"]) == 0:
         raise DeliveryRejected(f"it holds no features, expected {EXPECTED}")

@@ -16,7 +16,12 @@ from typing import TYPE_CHECKING
 from goral_pipeline.contracts.model import quote
 from goral_pipeline.errors import DeliveryRejected, GoralError
 from goral_pipeline.settings import DBT_PROJECT
+from goral_pipeline.http_session import Token
+from goral_pipeline.sources import hostile, mapping
+from goral_pipeline.sources.asking import Answer, Question, address, at_partition, download
 from goral_pipeline.sources.hostile import check_workbook, unreadable_is_rejected
+from goral_pipeline.sources.mapping import Mapping
+from goral_pipeline.sources.reading import Reading
 
 if TYPE_CHECKING:
     import duckdb
@@ -34,62 +39,25 @@ _EXCEL_SERIAL = r"[1-9][0-9]{4}(\.[0-9]+)?"
 _ISO_WITHOUT_ZONE = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?"
 
 
-@dataclass(frozen=True)
-class ColumnMapping:
-    """Where one column of the contract stands in the file, and how it is written there."""
-
-    headers: tuple[str, ...]
-    codes: dict[str, str]
-    """Code as written, lower case → code of the contract."""
-    register: str | None
-    """Register that gives the code of a name; `municipality_names` is the only one."""
+def reading(layouts: tuple[Mapping, ...]) -> tuple[Path, ...]:
+    """Every file that decides how files of these layouts are read."""
+    code = (Path(__file__), Path(mapping.__file__), Path(hostile.__file__))
+    return (*code, *(layout.path for layout in layouts), MUNICIPALITIES, MUNICIPALITY_NAMES)
 
 
-@dataclass(frozen=True)
-class Mapping:
-    """One layout of one dataset's files."""
-
-    dataset: str
-    table: str
-    sheet: str
-    header_row: int
-    time_zone: str
-    date_formats: tuple[str, ...]
-    timestamp_formats: tuple[str, ...]
-    columns: dict[str, ColumnMapping]
+def fetch(dataset: str, question: Question) -> Answer | None:
+    """Ask for a partition's export at the dataset's URL; None when it has not changed."""
+    settings = question.settings
+    template = address(settings, dataset)
+    url = at_partition(template, "edition" if "{edition}" in template else "month", question)
+    secret = settings.token_of(dataset.split("/", 1)[0])
+    token = Token(f"Token {secret.get_secret_value()}", template) if secret else None
+    return download(question, url, token)
 
 
-def load(path: Path) -> Mapping:
-    """Read a mapping.
-
-    Raises:
-        GoralError: naming the file and what is missing in it.
-    """
-    import yaml
-
-    content = yaml.safe_load(path.read_bytes())
-    try:
-        return Mapping(
-            dataset=content["dataset"],
-            table=content["table"],
-            sheet=content["file"]["sheet"],
-            header_row=content["file"]["header_row"],
-            time_zone=content["time_zone"],
-            date_formats=tuple(content["date_formats"]),
-            timestamp_formats=tuple(content["timestamp_formats"]),
-            columns={
-                name: ColumnMapping(
-                    headers=tuple(entry["headers"]),
-                    codes={
-                        _plain(code): meaning for code, meaning in entry.get("codes", {}).items()
-                    },
-                    register=entry.get("register"),
-                )
-                for name, entry in content["columns"].items()
-            },
-        )
-    except (KeyError, TypeError) as error:
-        raise GoralError(f"mapping {path.name} is not whole: {error!r} is missing") from error
+def read(reading: Reading, layouts: tuple[Mapping, ...]) -> None:
+    """Read a file by the first of the layouts that it has."""
+    raise NotImplementedError
 
 
 def read_workbook(

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goral_pipeline import durable, parquet
-from goral_pipeline.contracts import Contract, Table, staged
+from goral_pipeline.contracts import Contract, Table
 from goral_pipeline.contracts.model import type_rule
 from goral_pipeline.errors import DeliveryRejected
 from goral_pipeline.landing.ledger import Count, StagedFile, Staging
-from goral_pipeline.sources import SOURCES, Source
+from goral_pipeline.sources import Source, registry
+from goral_pipeline.sources.reading import Reading
 from goral_pipeline.staging import judge, pseudonym
 
 if TYPE_CHECKING:
@@ -56,14 +57,14 @@ class Job:
         return self.home / "quarantine" / self.dataset / f"{self.delivery_id}-{self.fingerprint}"
 
 
-def fingerprint(contract: Contract, source: Source, key: bytes | None) -> str:
+def fingerprint(source: Source, key: bytes | None) -> str:
     """Name of the way a delivery is staged: contract, code, mapping and key together."""
     from goral_pipeline.contracts import model
 
     code = [Path(module) for module in (__file__, judge.__file__, pseudonym.__file__)]
-    code += [Path(parquet.__file__), Path(model.__file__), Path(source.read.__code__.co_filename)]
+    code += [Path(parquet.__file__), Path(model.__file__)]
     digest = hashlib.sha256()
-    for path in (contract.path, *code, *source.reading):
+    for path in (source.contract.path, *code, *source.reading):
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     digest.update(pseudonym.key_id(key).encode() if key else b"no key")
     return digest.hexdigest()[:16]
@@ -78,10 +79,11 @@ def stage(job: Job) -> Staging:
     """
     if (job.accepted_folder / RESULT_FILE).exists():
         return _read_result(job.accepted_folder / RESULT_FILE)
-    contract = staged()[job.dataset]
+    source = registry(job.home)[job.dataset]
+    contract = source.contract
     con = _connect(job)
     try:
-        SOURCES[job.dataset].read(con, job.landed, contract)
+        source.read(Reading(con, job.landed, contract, job.partition, job.spill))
         parameters = pseudonym.pads(job.key) if job.key and contract.needs_key else {}
         for table in contract.tables:
             own = parameters if any(c.personal == "pseudonymise" for c in table.columns) else {}

@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 from goral_pipeline import durable
 from goral_pipeline.contracts import Contract, Table, derived, staged
-from goral_pipeline.contracts.generate import DELIVERIES_COLUMNS
+from goral_pipeline.contracts.generate import CONCESSIONS_COLUMNS, DELIVERIES_COLUMNS
 from goral_pipeline.contracts.model import quote
 from goral_pipeline.errors import GoralError
 from goral_pipeline.landing.ledger import Current, Ledger
 from goral_pipeline.settings import DBT_PROJECT
+from goral_pipeline.sources import concessions, contracts
 from goral_pipeline.warehouse import placement
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ class Inputs:
 
     files: tuple[InputFile, ...]
     deliveries: tuple[dict[str, Any], ...]
+    concessions: tuple[dict[str, Any], ...]
+    """What the mappings say of the concessions."""
     fingerprint: str
 
     @property
@@ -69,12 +72,12 @@ def inputs(settings: Settings, ledger: Ledger, as_of: datetime | None = None) ->
     """What the pointers point at, now or as known at `as_of`; placements included.
 
     Raises:
-        GoralError: when there are locations but no boundaries.
+        GoralError: when there are locations but no boundaries, or a dataset's mapping is gone.
     """
     pointed = ledger.current(as_of=as_of)
     files = [
         InputFile(
-            relation=_relation(current, file.table_name),
+            relation=_relation(settings, current, file.table_name),
             path=file.path,
             sha256=file.sha256,
             delivery_id=current.delivery.delivery_id,
@@ -94,6 +97,7 @@ def inputs(settings: Settings, ledger: Ledger, as_of: datetime | None = None) ->
             )
         )
     deliveries = tuple(_delivery_row(current) for current in pointed)
+    granted = tuple(vars(facts) for facts in concessions(settings.home_folder))
     made_of = json.dumps(
         [
             [(file.relation, file.path, file.sha256) for file in files],
@@ -101,13 +105,15 @@ def inputs(settings: Settings, ledger: Ledger, as_of: datetime | None = None) ->
                 {name: str(value) for name, value in row.items() if name != "received_at"}
                 for row in deliveries
             ],
+            [{name: str(value) for name, value in row.items()} for row in granted],
             # Of equal versions of a row the one received last counts, so the order matters.
             [c.delivery.delivery_id for c in sorted(pointed, key=_received)],
             dbt_project_hash(),
         ],
         sort_keys=True,
     )
-    return Inputs(tuple(files), deliveries, hashlib.sha256(made_of.encode()).hexdigest())
+    fingerprint = hashlib.sha256(made_of.encode()).hexdigest()
+    return Inputs(tuple(files), deliveries, granted, fingerprint)
 
 
 def dbt_project_hash() -> str:
@@ -189,7 +195,8 @@ def prepare(settings: Settings, wanted: Inputs) -> Path:
         for contract in (*staged().values(), *derived().values()):
             for table in contract.tables:
                 con.execute(_view(settings, contract, table, wanted))
-        _create_deliveries(con, wanted)
+        _create_table(con, "deliveries", DELIVERIES_COLUMNS, wanted.deliveries)
+        _create_table(con, "concessions", CONCESSIONS_COLUMNS, wanted.concessions)
     return path
 
 
@@ -263,15 +270,19 @@ def _view(settings: Settings, contract: Contract, table: Table, wanted: Inputs) 
     return f"create view staged.{relation} as {rows}"
 
 
-def _create_deliveries(con: duckdb.DuckDBPyConnection, wanted: Inputs) -> None:
-    columns = ", ".join(
-        f'"{name}" {sql_type}' for name, (sql_type, _) in DELIVERIES_COLUMNS.items()
-    )
-    con.execute(f"create table staged.deliveries ({columns})")
-    rows = [[row[name] for name in DELIVERIES_COLUMNS] for row in wanted.deliveries]
+def _create_table(
+    con: duckdb.DuckDBPyConnection,
+    name: str,
+    columns: dict[str, tuple[str, str]],
+    rows: tuple[dict[str, Any], ...],
+) -> None:
+    """A table of what is not staged: a few rows, with the columns that dbt is told of."""
+    typed = ", ".join(f'"{column}" {sql_type}' for column, (sql_type, _) in columns.items())
+    con.execute(f"create table staged.{name} ({typed})")
     if rows:
-        marks = ", ".join("?" for _ in DELIVERIES_COLUMNS)
-        con.executemany(f"insert into staged.deliveries values ({marks})", rows)
+        marks = ", ".join("?" for _ in columns)
+        values = [[row[column] for column in columns] for row in rows]
+        con.executemany(f"insert into staged.{name} values ({marks})", values)
 
 
 def _received(current: Current) -> tuple[datetime, str]:
@@ -290,8 +301,14 @@ def _delivery_row(current: Current) -> dict[str, Any]:
     }
 
 
-def _relation(current: Current, table_name: str) -> str:
-    contract = staged()[current.delivery.dataset]
+def _relation(settings: Settings, current: Current, table_name: str) -> str:
+    dataset = current.delivery.dataset
+    contract = contracts(settings.home_folder).get(dataset)
+    if contract is None:
+        raise GoralError(
+            f"{dataset} was delivered, but no mapping describes it any more: put its mapping back "
+            "into the folder `mappings` of GORAL_HOME"
+        )
     return contract.relation(contract.table(table_name))
 
 
