@@ -34,7 +34,10 @@ class Column:
     key_position: int | None
     personal: PersonalData
     description: str
-    codes: tuple[str, ...]
+    codes: dict[str, str]
+    """Codes that may stand in it, each with its description; empty where any value may."""
+    synonyms: tuple[str, ...]
+    """What people call it, in Dutch mostly."""
     options: dict[str, Any]
     properties: dict[str, Any]
 
@@ -385,7 +388,10 @@ def _column(content: dict[str, Any]) -> Column:
         key_position=content["primaryKeyPosition"] if content.get("primaryKey") else None,
         personal=content["classification"],
         description=content["description"],
-        codes=tuple(str(code["value"]) for code in content.get("enum", [])),
+        codes={
+            str(code["value"]): code.get("description", "") for code in content.get("enum", [])
+        },
+        synonyms=tuple(entry["synonym"] for entry in content.get("synonyms", [])),
         options=content.get("logicalTypeOptions", {}),
         properties=_custom(content),
     )
