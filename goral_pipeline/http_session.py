@@ -1,7 +1,7 @@
 """The HTTP session: the only way this project asks another machine for something.
 
-Belongs here: time limits, which answers are tried again and when, and that a token goes to one
-scheme, host and port only. Does not belong here: what a publisher's paths and pages look like.
+Belongs here: time limits, which answers are tried again and when, and that a token or key goes to
+one scheme, host and port only. Does not belong here: what a publisher's paths and pages look like.
 """
 
 from __future__ import annotations
@@ -30,11 +30,12 @@ STANDARD_PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True)
 class Token:
-    """An Authorization header, and the place it was given for."""
+    """A secret header, and the place it was given for."""
 
-    authorization: str
+    value: str
     place: str
     """URL whose scheme, host and port are the only ones to see it."""
+    header: str = "Authorization"
 
     def __repr__(self) -> str:
         """Never show the secret."""
@@ -143,7 +144,7 @@ class HttpSession:
                 f"the publisher refers to {describe(url)}, not {describe(self._token.place)}: the "
                 "token is not sent there; if the publisher moved, change the source's URL"
             )
-        return {"Authorization": self._token.authorization}
+        return {self._token.header: self._token.value}
 
 
 def place_of(url: str) -> tuple[str, str, int]:
@@ -213,7 +214,7 @@ def _refusal(response: requests.Response, url: str) -> NotPublished | PermanentH
     if response.status_code in (404, 410):
         return NotPublished(f"{describe(url)} is not there (HTTP {response.status_code})")
     hint = {
-        401: "; the token is missing or wrong",
-        403: "; the token gives no access to it",
+        401: "; the token or key is missing or wrong",
+        403: "; the token or key gives no access to it",
     }.get(response.status_code, "")
     return PermanentHttpError(f"{describe(url)} answers HTTP {response.status_code}{hint}")

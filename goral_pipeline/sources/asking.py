@@ -1,19 +1,32 @@
-"""What every publisher's module needs to ask: the question, the answer, one file over HTTP.
+"""What every publisher's module needs to ask: the question, the answer, a file or pages over HTTP.
 
 Does not belong here: anything that only one publisher does.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from goral_pipeline.errors import NoAddress, SnapshotPast
-from goral_pipeline.http_session import CHUNK_BYTES, HttpSession, Token, describe
+from goral_pipeline.errors import NoAddress, PermanentHttpError, SnapshotPast
+from goral_pipeline.http_session import (
+    CHUNK_BYTES,
+    HttpSession,
+    Token,
+    describe,
+    place_of,
+    referred,
+)
 from goral_pipeline.landing.store import Incoming
 from goral_pipeline.settings import Settings, url_variable
 
 DEMO_HEADER = "X-GORAL-Demo"
 """Set by the demo's server, so that what is invented is known as such from the first byte."""
+
+MOST_PAGES = 1000
+MAX_PAGE_BYTES = 64 * 1024**2
 
 
 @dataclass(frozen=True)
@@ -96,6 +109,60 @@ def download(question: Question, url: str, token: Token | None = None) -> Answer
         asking.close()
 
 
+@dataclass(frozen=True)
+class Page:
+    """One page of a list that is asked for page by page."""
+
+    number: int
+    """From 1."""
+    offset: int
+    """How many elements the pages before held."""
+    body: bytes
+    elements: list[Any]
+    demo: bool
+
+    def line(self, **members: str) -> bytes:
+        """The page as a line of a landed delivery; its body stands there as it came."""
+        told = {"page": self.number, "offset": self.offset} | members
+        # A line break cannot stand inside a JSON string, so as white space it may become a blank.
+        body = self.body.replace(b"\r", b" ").replace(b"\n", b" ")
+        return json.dumps(told, separators=(",", ":"))[:-1].encode() + b',"body":' + body + b"}\n"
+
+
+def pages(
+    asking: HttpSession,
+    url: str,
+    *,
+    elements: str,
+    following: Callable[[dict[str, Any]], str | None],
+    expected: str,
+) -> Iterator[Page]:
+    """Ask for `url` and for each page that a page refers to.
+
+    `elements` is the member that holds a page's elements, `following` what it refers to.
+
+    Raises:
+        PermanentHttpError: for a page that is not what is expected, or is too large; for a
+            reference to another host or to a page that was there before; for pages without end.
+    """
+    first, offset, seen = url, 0, set[str]()
+    for number in range(1, MOST_PAGES + 1):
+        seen.add(url)
+        body, demo = _body(asking, url)
+        content = _content(body)
+        if content is None or not isinstance(content.get(elements), list):
+            raise PermanentHttpError(f"{describe(url)} did not answer with {expected}")
+        yield Page(number, offset, body, content[elements], demo)
+        offset += len(content[elements])
+        reference = following(content)
+        if reference is None:
+            return
+        url = _next_url(url, reference)
+        if url in seen:
+            raise PermanentHttpError(f"{describe(url)} sends page {number} round in a circle")
+    raise PermanentHttpError(f"{describe(first)} has not ended after {MOST_PAGES} pages")
+
+
 def address(settings: Settings, dataset: str) -> str:
     """The URL that a dataset is asked at.
 
@@ -105,6 +172,36 @@ def address(settings: Settings, dataset: str) -> str:
     if url := settings.url_of(dataset):
         return url
     raise NoAddress(f"{url_variable(dataset)} is not set; files are delivered by hand")
+
+
+def _body(asking: HttpSession, url: str) -> tuple[bytes, bool]:
+    with asking.get(url, {"Accept": "application/json, application/geo+json"}) as response:
+        parts, size = [], 0
+        for chunk in response.iter_content(CHUNK_BYTES):
+            size += len(chunk)
+            if size > MAX_PAGE_BYTES:
+                raise PermanentHttpError(
+                    f"a page of {describe(url)} is larger than {MAX_PAGE_BYTES // 1024**2} MiB"
+                )
+            parts.append(chunk)
+        return b"".join(parts), DEMO_HEADER in response.headers
+
+
+def _content(body: bytes) -> dict[str, Any] | None:
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def _next_url(url: str, reference: str) -> str:
+    following = referred(url, reference)
+    if place_of(following) != place_of(url):
+        raise PermanentHttpError(
+            f"{describe(url)} refers to another host for its next page; not followed"
+        )
+    return following
 
 
 def _conditions(url: str, known: Known | None) -> dict[str, str]:

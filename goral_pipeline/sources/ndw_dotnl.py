@@ -1,6 +1,6 @@
-"""DOT-NL: the public charging locations that NDW gives out as open data.
+"""DOT-NL: the public charging locations and their tariffs that NDW gives out as open data.
 
-One bare JSON array of OCPI 2.2.1 Location objects, without envelope, in gzip.
+Each is one bare JSON array of OCPI 2.2.1 objects (Location, Tariff), without envelope, in gzip.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from goral_pipeline.sources.hostile import check_json, unreadable_is_rejected
 from goral_pipeline.sources.reading import Reading
 
 LOCATIONS_FILE = "charging_point_locations_ocpi.json.gz"
+TARIFFS_FILE = "charging_point_tariffs_ocpi.json.gz"
 
-# 16 MiB is DuckDB's own limit for one object; a location of that size is not one.
+# 16 MiB is DuckDB's own limit for one object; a location or tariff of that size is not one.
 _READ_RECORDS = """
 create temp table records as
 select json from read_json_objects($path, format = 'array', maximum_object_size = 16777216)
@@ -132,10 +133,101 @@ join raw_charge_points as charge_point on charge_point.row_id = charge_point_row
 """
 
 
+_RAW_TARIFFS = """
+create temp table raw_tariffs as
+select
+    record_number as row_id,
+    null::bigint as parent_row_id,
+    record_number,
+    field[1] as country_code,
+    field[2] as party_id,
+    field[3] as tariff_id,
+    field[4] as currency,
+    upper(field[5]) as tariff_type,
+    field[6] as last_updated
+from (
+    select rowid + 1 as record_number, json_extract_string(json, [
+        '$.country_code', '$.party_id', '$.id', '$.currency', '$.type', '$.last_updated'
+    ]) as field
+    from records
+)
+"""
+
+# Operators write out what restricts nothing: the whole day, all days of the week, from 0 kWh on.
+# What is no list of restrictions is handed on, to be quarantined as no boolean.
+_RAW_PRICE_COMPONENTS = """
+create temp table raw_price_components as
+with elements as (
+    select record_number, unnest(list) as json, generate_subscripts(list, 1) as element
+    from (
+        select rowid + 1 as record_number, json_extract(json, '$.elements[*]') as list from records
+    )
+), restrictions as (
+    select record_number, element, json,
+        json_type(json, '$.restrictions') as kind,
+        json_extract_string(json, '$.restrictions') as text,
+        json_extract_string(json, [
+            '$.restrictions.start_time', '$.restrictions.end_time',
+            '$.restrictions.start_date', '$.restrictions.end_date',
+            '$.restrictions.max_kwh', '$.restrictions.max_current', '$.restrictions.max_power',
+            '$.restrictions.max_duration', '$.restrictions.reservation'
+        ]) as field,
+        json_extract_string(json, [
+            '$.restrictions.min_kwh', '$.restrictions.min_current', '$.restrictions.min_power',
+            '$.restrictions.min_duration'
+        ]) as least,
+        list_unique(json_extract_string(json, '$.restrictions.day_of_week[*]')) as days
+    from elements
+), judged as (
+    select record_number, element, json,
+        case
+            when kind is null or kind in ('NULL', 'OBJECT') then (
+                coalesce(field[1] <> '00:00', false)
+                or coalesce(field[2] not in ('23:59', '00:00'), false)
+                or len(list_filter(field[3:], entry -> entry is not null)) > 0
+                or len(list_filter(
+                    least, entry -> coalesce(try_cast(entry as double) <> 0, entry is not null)
+                )) > 0
+                or days between 1 and 6
+            )::varchar
+            else text
+        end as is_restricted
+    from restrictions
+), components as (
+    select record_number, element, is_restricted, unnest(list) as json,
+        generate_subscripts(list, 1) as component
+    from (
+        select record_number, element, is_restricted,
+            json_extract(json, '$.price_components[*]') as list
+        from judged
+    )
+)
+select
+    row_number() over (order by record_number, element, component) as row_id,
+    record_number as parent_row_id,
+    components.record_number,
+    tariff.country_code,
+    tariff.party_id,
+    tariff.tariff_id,
+    element::varchar as element,
+    component::varchar as component,
+    field[1] as component_type,
+    field[2] as price,
+    field[3] as vat_pct,
+    field[4] as step_size,
+    is_restricted
+from (
+    select * exclude (json),
+        json_extract_string(json, ['$.type', '$.price', '$.vat', '$.step_size']) as field
+    from components
+) as components
+join raw_tariffs as tariff using (record_number)
+"""
+
+
 def fetch_locations(question: Question) -> Answer | None:
     """Ask for the snapshot of all locations; None when it has not changed."""
-    base = at_partition(question.settings.ndw_dotnl_url, "month", question)
-    return download(question, f"{base.rstrip('/')}/{LOCATIONS_FILE}")
+    return _fetch(question, LOCATIONS_FILE)
 
 
 def read_locations(reading: Reading) -> None:
@@ -144,21 +236,34 @@ def read_locations(reading: Reading) -> None:
     Raises:
         DeliveryRejected: when it is not a JSON array in gzip, or nests absurdly deep.
     """
-    expected = "a JSON array of OCPI locations in gzip"
-    check_json(reading.path, expected, gzipped=True)
-    con = reading.con
-    with unreadable_is_rejected(expected):
-        con.execute(_READ_RECORDS, {"path": str(reading.path)})
-    con.execute(_RAW_LOCATIONS)
-    con.execute(_RAW_CHARGE_POINTS)
-    con.execute(_RAW_CONNECTORS)
+    _read_records(reading, "a JSON array of OCPI locations in gzip")
+    reading.con.execute(_RAW_LOCATIONS)
+    reading.con.execute(_RAW_CHARGE_POINTS)
+    reading.con.execute(_RAW_CONNECTORS)
 
 
 def fetch_tariffs(question: Question) -> Answer | None:
     """Ask for the snapshot of all tariffs; None when it has not changed."""
-    raise NotImplementedError
+    return _fetch(question, TARIFFS_FILE)
 
 
 def read_tariffs(reading: Reading) -> None:
-    """Read the array into `raw_tariffs` and `raw_price_components`."""
-    raise NotImplementedError
+    """Read the array into `raw_tariffs` and `raw_price_components`.
+
+    Raises:
+        DeliveryRejected: when it is not a JSON array in gzip, or nests absurdly deep.
+    """
+    _read_records(reading, "a JSON array of OCPI tariffs in gzip")
+    reading.con.execute(_RAW_TARIFFS)
+    reading.con.execute(_RAW_PRICE_COMPONENTS)
+
+
+def _fetch(question: Question, file: str) -> Answer | None:
+    base = at_partition(question.settings.ndw_dotnl_url, "month", question)
+    return download(question, f"{base.rstrip('/')}/{file}")
+
+
+def _read_records(reading: Reading, expected: str) -> None:
+    check_json(reading.path, expected, gzipped=True)
+    with unreadable_is_rejected(expected):
+        reading.con.execute(_READ_RECORDS, {"path": str(reading.path)})

@@ -10,14 +10,12 @@ import hashlib
 import json
 from typing import Any
 
-from goral_pipeline.errors import DeliveryRejected, NotPublished, PermanentHttpError
-from goral_pipeline.http_session import CHUNK_BYTES, HttpSession, describe, place_of, referred
-from goral_pipeline.sources.asking import DEMO_HEADER, Answer, Question, at_partition, session
+from goral_pipeline.errors import DeliveryRejected, NotPublished
+from goral_pipeline.http_session import describe
+from goral_pipeline.sources.asking import Answer, Question, at_partition, pages, session
 from goral_pipeline.sources.hostile import check_json, unreadable_is_rejected
 from goral_pipeline.sources.reading import Reading
 
-MOST_PAGES = 1000
-MAX_PAGE_BYTES = 64 * 1024**2
 EXPECTED = "a GeoJSON FeatureCollection of municipalities"
 
 # Names of the properties: CBS's areas; the programme's own copy; Kadaster's boundaries.
@@ -63,30 +61,22 @@ def fetch_municipality_boundaries(question: Question) -> Answer | None:
     make the content key.
     """
     url = at_partition(question.settings.pdok_boundaries_url, "edition", question)
-    origin, features, demo = describe(url), hashlib.sha256(), False
+    origin, features, found, demo = describe(url), hashlib.sha256(), 0, False
     asking = session(question.settings)
-    offset, seen = 0, set[str]()
     try:
-        for number in range(1, MOST_PAGES + 1):
-            seen.add(url)
-            body, is_demo = _page(asking, url)
-            content = _parse(body, url)
-            _write_page(question, number, offset, body)
-            for feature in content["features"]:
+        for page in pages(
+            asking, url, elements="features", following=_next_page, expected=EXPECTED
+        ):
+            question.incoming.write(page.line())
+            for feature in page.elements:
                 features.update(json.dumps(feature, sort_keys=True).encode() + b"\n")
-            demo = demo or is_demo
-            offset += len(content["features"])
-            following = _next_page(content, url)
-            if following is None:
-                if offset == 0:
-                    raise NotPublished(f"{origin} has no municipalities of {question.partition}")
-                return Answer(origin=origin, content_key=features.hexdigest(), demo=demo)
-            if following in seen:
-                raise PermanentHttpError(f"{describe(url)} sends page {number} round in a circle")
-            url = following
+            found += len(page.elements)
+            demo = demo or page.demo
     finally:
         asking.close()
-    raise PermanentHttpError(f"{origin} has not ended after {MOST_PAGES} pages")
+    if found == 0:
+        raise NotPublished(f"{origin} has no municipalities of {question.partition}")
+    return Answer(origin=origin, content_key=features.hexdigest(), demo=demo)
 
 
 def read_municipality_boundaries(reading: Reading) -> None:
@@ -128,43 +118,9 @@ def _outlines(features: dict[str, Any]) -> Any:
     )
 
 
-def _page(asking: HttpSession, url: str) -> tuple[bytes, bool]:
-    with asking.get(url, {"Accept": "application/geo+json, application/json"}) as response:
-        parts, size = [], 0
-        for chunk in response.iter_content(CHUNK_BYTES):
-            size += len(chunk)
-            if size > MAX_PAGE_BYTES:
-                raise PermanentHttpError(
-                    f"a page of {describe(url)} is larger than {MAX_PAGE_BYTES // 1024**2} MiB"
-                )
-            parts.append(chunk)
-        return b"".join(parts), DEMO_HEADER in response.headers
-
-
-def _parse(body: bytes, url: str) -> dict[str, Any]:
-    try:
-        content = json.loads(body)
-    except (ValueError, RecursionError):
-        content = None
-    if not isinstance(content, dict) or not isinstance(content.get("features"), list):
-        raise PermanentHttpError(f"{describe(url)} did not answer with {EXPECTED}")
-    return content
-
-
-def _write_page(question: Question, number: int, offset: int, body: bytes) -> None:
-    # A line break cannot stand inside a JSON string, so as white space it may become a blank.
-    line = body.replace(b"\r", b" ").replace(b"\n", b" ")
-    question.incoming.write(b'{"page":%d,"offset":%d,"body":%s}\n' % (number, offset, line))
-
-
-def _next_page(content: dict[str, Any], url: str) -> str | None:
+def _next_page(content: dict[str, Any]) -> str | None:
     links = content.get("links")
     for link in links if isinstance(links, list) else []:
         if isinstance(link, dict) and link.get("rel") == "next" and link.get("href"):
-            following = referred(url, str(link["href"]))
-            if place_of(following) != place_of(url):
-                raise PermanentHttpError(
-                    f"{describe(url)} refers to another host for its next page; not followed"
-                )
-            return following
+            return str(link["href"])
     return None
