@@ -7,15 +7,14 @@ from pathlib import Path
 import pytest
 
 from goral_pipeline import ingestion
-from goral_pipeline.demo import requests_export
-from goral_pipeline.demo.server import TOKEN, DemoServer
+from goral_pipeline.contracts import staged
 from goral_pipeline.ingestion import Ingested
 from goral_pipeline.landing.ledger import Ledger
 from goral_pipeline.settings import Settings
 from goral_pipeline.sources import ndw_dotnl
 from tests import support_files
 from tests.fetching.publisher import Asked, Publisher, Reply
-from tests.support_files import LOCATIONS, REQUESTS
+from tests.support_files import LOCATIONS
 
 MONTH = "2022-07"
 pytestmark = pytest.mark.usefixtures("_staged_here", "waits")
@@ -262,15 +261,9 @@ def test_a_snapshot_of_today_can_be_asked_for(
 ) -> None:
     publisher.answers(Reply(200, ONE))
     today_only = asking.model_copy(update={"ndw_dotnl_url": publisher.url + "/"})
-    month = ingestion.current_partition(ingestion.contract_of(LOCATIONS))
+    month = ingestion.current_partition(staged()[LOCATIONS])
     assert ask(today_only, ledger, month).state == "new"
     assert publisher.asked[0].path == f"/{ndw_dotnl.LOCATIONS_FILE}"
-
-
-def test_without_a_url_files_are_delivered_by_hand(settings: Settings, ledger: Ledger) -> None:
-    result = ingestion.ingest(settings, ledger, REQUESTS, MONTH, fetch=True)
-    assert result.state == "missing"
-    assert "GORAL_VATTENFALL_REQUESTS_URL" in result.message
 
 
 @pytest.mark.parametrize("url", ["http://[", "ftp://127.0.0.1/x", "opendata.example.org"])
@@ -281,28 +274,3 @@ def test_a_url_that_is_none_fails_with_a_message(
     result = ask(wrong, ledger)
     assert result.state == "failed"
     assert "check the source's URL" in result.message
-
-
-# ── against the demo's publisher ─────────────────────────────────────────────────────────────────
-
-
-def test_the_token_opens_the_export_and_stays_out_of_messages(
-    settings: Settings, ledger: Ledger
-) -> None:
-    with DemoServer() as server:
-        url = f"{server.url}/vattenfall/requests/{{month}}.xlsx"
-        without = settings.model_copy(update={"vattenfall_requests_url": url})
-        refused = ingestion.ingest(without, ledger, REQUESTS, MONTH, fetch=True)
-        assert refused.state == "failed"
-        assert "the token is missing or wrong" in refused.message
-        with_token = Settings.load(
-            **without.model_dump(exclude={"vattenfall_token"}), vattenfall_token=TOKEN
-        )
-        assert ingestion.ingest(with_token, ledger, REQUESTS, MONTH, fetch=True).state == "new"
-        assert TOKEN not in repr(with_token)
-        again = ingestion.ingest(with_token, ledger, REQUESTS, MONTH, fetch=True)
-        assert again.state == "unchanged"
-    (delivery,) = ledger.deliveries()
-    assert delivery.demo
-    assert delivery.bytes == len(requests_export.export(MONTH))
-    assert (delivery.etag or "").startswith('"')

@@ -88,7 +88,7 @@ def test_a_refusal_is_not_asked_again(
     assert waits == []
 
 
-@pytest.mark.parametrize(("status", "hint"), [(401, "token is missing"), (403, "no access")])
+@pytest.mark.parametrize(("status", "hint"), [(401, "token or key is missing"), (403, "no access")])
 def test_a_refusal_says_what_is_wrong_with_the_token(
     publisher: Publisher, session: HttpSession, status: int, hint: str
 ) -> None:

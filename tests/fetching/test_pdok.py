@@ -10,6 +10,7 @@ from hypothesis import settings as effort
 from hypothesis import strategies as st
 
 from goral_pipeline import ingestion
+from goral_pipeline.contracts import staged
 from goral_pipeline.demo import regions
 from goral_pipeline.demo.server import DemoServer
 from goral_pipeline.errors import PermanentHttpError
@@ -17,13 +18,13 @@ from goral_pipeline.ingestion import Ingested
 from goral_pipeline.landing import store
 from goral_pipeline.landing.ledger import Ledger
 from goral_pipeline.settings import Settings
-from goral_pipeline.sources import pdok
+from goral_pipeline.sources import asking, pdok
 from goral_pipeline.sources.asking import Answer, Question
 from tests import support_files
 from tests.fetching.publisher import Asked, MakePublisher, Publisher, Reply
 from tests.support_files import BOUNDARIES, feature, square
 
-EDITION = ingestion.current_partition(ingestion.contract_of(BOUNDARIES))
+EDITION = ingestion.current_partition(staged()[BOUNDARIES])
 COLLECTION = "/pdok/2022/collections/gemeente_gegeneraliseerd/items"
 FEATURES = [feature(f"GM000{n}", f"Place {n}", square(5 + n / 10, 52)) for n in range(1, 6)]
 pytestmark = pytest.mark.usefixtures("_staged_here", "waits")
@@ -197,7 +198,7 @@ def test_pages_in_a_circle_are_refused(
 def test_pages_without_end_are_left(
     settings: Settings, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pdok, "MOST_PAGES", 5)
+    monkeypatch.setattr(asking, "MOST_PAGES", 5)
     publisher.script = lambda asked: page([], f"{asked.path}0")
     with pytest.raises(PermanentHttpError, match="not ended after 5 pages"):
         fetched(at(settings, publisher.url))
@@ -249,7 +250,7 @@ def test_a_page_that_is_no_feature_collection_is_refused(
 def test_a_page_that_is_too_large_is_refused(
     settings: Settings, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pdok, "MAX_PAGE_BYTES", 1024**2)
+    monkeypatch.setattr(asking, "MAX_PAGE_BYTES", 1024**2)
     publisher.answers(Reply(200, b" " * 3 * 1024**2))
     with pytest.raises(PermanentHttpError, match="larger than 1 MiB"):
         fetched(at(settings, publisher.url))
