@@ -1,0 +1,222 @@
+"""How OCPI tariffs are read: price components with their places, VAT, and what restricts them."""
+
+import gzip
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from goral_pipeline.errors import DeliveryRejected
+from goral_pipeline.staging.stage import stage
+from tests.support_files import Row, Staged, job_of, ocpi_file, quarantine_of, stage_file
+
+TARIFFS = "ndw_dotnl/tariffs"
+WEEK = ["MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY"]
+LIMITS = (
+    *("start_time", "end_time", "start_date", "end_date", "min_kwh", "max_kwh", "min_current"),
+    *("max_current", "min_power", "max_power", "min_duration", "max_duration", "day_of_week"),
+    "reservation",
+)
+
+
+def component(**changes: Any) -> Row:
+    return {"type": "ENERGY", "price": 0.388, "vat": 21, "step_size": 1} | changes
+
+
+def element(restrictions: Any = None, *components: Row) -> Row:
+    return {"price_components": list(components or [component()]), "restrictions": restrictions}
+
+
+def tariff(identifier: str = "T1", **changes: Any) -> Row:
+    return {
+        "country_code": "NL",
+        "party_id": "ABC",
+        "id": identifier,
+        "currency": "EUR",
+        "type": None,
+        "elements": [element()],
+        "last_updated": "2026-05-26T11:08:05Z",
+    } | changes
+
+
+def staged(tmp_path: Path, *tariffs: Any) -> Staged:
+    return stage_file(tmp_path, TARIFFS, ocpi_file(tmp_path / "tariffs.json.gz", list(tariffs)))
+
+
+def rejected(tmp_path: Path, *tariffs: Any) -> dict[str, list[Row]]:
+    """The quarantine of a delivery that is rejected as too much of it is bad."""
+    job = job_of(tmp_path, TARIFFS, ocpi_file(tmp_path / "tariffs.json.gz", list(tariffs)))
+    with pytest.raises(DeliveryRejected, match="break a rule"):
+        stage(job)
+    return {table: quarantine_of(job, table) for table in ("tariffs", "price_components")}
+
+
+def test_components_carry_the_key_and_their_places(tmp_path: Path) -> None:
+    two = [component(), component(type="TIME", price=4.5, vat=None, step_size=60)]
+    rows = [
+        tariff("first"),
+        tariff("second", elements=[element(None, *two), element(None, component(type="FLAT"))]),
+    ]
+    made = staged(tmp_path, *rows)
+    assert made.counts == {"tariffs": {"accepted": 2}, "price_components": {"accepted": 4}}
+    found = [
+        (
+            *(row[name] for name in ("record_number", "country_code", "party_id", "tariff_id")),
+            *(row[name] for name in ("element", "component", "component_type", "price")),
+            *(row[name] for name in ("vat_pct", "step_size")),
+        )
+        for row in made.accepted("price_components")
+    ]
+    price, vat = Decimal("0.38800"), Decimal("21.000")
+    assert found == [
+        (1, "NL", "ABC", "first", 1, 1, "ENERGY", price, vat, 1),
+        (2, "NL", "ABC", "second", 1, 1, "ENERGY", price, vat, 1),
+        (2, "NL", "ABC", "second", 1, 2, "TIME", Decimal("4.50000"), None, 60),
+        (2, "NL", "ABC", "second", 2, 1, "FLAT", price, vat, 1),
+    ]
+
+
+def test_a_tariff_of_any_country_with_or_without_a_type_is_accepted(tmp_path: Path) -> None:
+    rows = [
+        tariff("a", country_code="US"),
+        tariff("b", country_code="BE", type="REGULAR"),
+        tariff("c", type="ad_hoc_payment"),
+    ]
+    kinds = {
+        row["tariff_id"]: row["tariff_type"] for row in staged(tmp_path, *rows).accepted("tariffs")
+    }
+    assert kinds == {"a": None, "b": "REGULAR", "c": "AD_HOC_PAYMENT"}
+
+
+@pytest.mark.parametrize("elements", [None, [], [{}], [{"price_components": None}], "x"])
+def test_a_tariff_without_prices_counts_and_has_none(tmp_path: Path, elements: Any) -> None:
+    made = staged(tmp_path, tariff(elements=elements))
+    assert made.counts == {"tariffs": {"accepted": 1}, "price_components": {}}
+
+
+def test_of_a_tariff_delivered_twice_the_latest_is_kept_with_its_prices(tmp_path: Path) -> None:
+    old = tariff(last_updated="2025-01-01T00:00:00Z", elements=[element(None, component(price=9))])
+    made = staged(tmp_path, old, tariff())
+    assert made.counts == {
+        "tariffs": {"accepted": 1, "duplicate": 1},
+        "price_components": {"accepted": 1, "duplicate": 1},
+    }
+    assert made.accepted("price_components")[0]["price"] == Decimal("0.38800")
+
+
+# ── restrictions ─────────────────────────────────────────────────────────────────────────────────
+
+
+def restricted(tmp_path: Path, restrictions: list[Any]) -> list[bool]:
+    elements = [element(one) for one in restrictions]
+    rows = staged(tmp_path, tariff(elements=elements)).accepted("price_components")
+    return [row["is_restricted"] for row in rows]
+
+
+def test_what_is_written_out_but_restricts_nothing_is_no_restriction(tmp_path: Path) -> None:
+    empty = dict.fromkeys(LIMITS)
+    harmless = [
+        None,
+        {},
+        empty,
+        empty | {"start_time": "00:00", "end_time": "23:59", "day_of_week": WEEK},
+        empty | {"start_time": "00:00", "end_time": "00:00"},
+        empty | {"day_of_week": []},
+        empty | {"min_duration": 0, "min_kwh": 0, "min_power": 0.0, "min_current": "0"},
+        {"something_new": 5},
+    ]
+    assert restricted(tmp_path, harmless) == [False] * len(harmless)
+
+
+def test_every_kind_of_restriction_is_told(tmp_path: Path) -> None:
+    limits: dict[str, Any] = dict.fromkeys(LIMITS, 3) | {
+        "start_time": "07:00",
+        "end_time": "23:00",
+        "start_date": "2026-01-01",
+        "end_date": "2026-06-07",
+        "day_of_week": ["MONDAY"],
+        "reservation": "RESERVATION",
+    }
+    alone = [dict.fromkeys(LIMITS) | {name: limit} for name, limit in limits.items()]
+    maximum_of_zero = [{"max_kwh": 0}, {"max_duration": 0}]
+    odd = [{"min_kwh": "much"}, {"day_of_week": WEEK[:6] + WEEK[:1]}]
+    expected = [True] * (len(alone) + 4)
+    assert restricted(tmp_path, [*alone, *maximum_of_zero, *odd]) == expected
+
+
+@pytest.mark.parametrize("garbage", ["nights only", ["x"], 7])
+def test_restrictions_of_another_shape_are_quarantined(tmp_path: Path, garbage: Any) -> None:
+    found = rejected(tmp_path, tariff(elements=[element(garbage)]))["price_components"]
+    assert {row["rule"] for row in found} == {"is_restricted_type"}
+
+
+# ── what breaks a rule ───────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        ({"country_code": "nl"}, "country_code_pattern"),
+        ({"country_code": None}, "country_code_required"),
+        ({"party_id": "ABCD"}, "party_id_pattern"),
+        ({"party_id": None}, "party_id_required"),
+        ({"id": "x" * 37}, "tariff_id_pattern"),
+        ({"id": None}, "tariff_id_required"),
+        ({"currency": "euro"}, "currency_pattern"),
+        ({"currency": None}, "currency_required"),
+        ({"type": "CHEAP"}, "tariff_type_code"),
+        ({"last_updated": "2026-02-30T00:00:00Z"}, "last_updated_type"),
+        ({"last_updated": None}, "last_updated_required"),
+    ],
+)
+def test_each_rule_of_tariffs_is_kept(tmp_path: Path, change: Row, rule: str) -> None:
+    found = rejected(tmp_path, tariff(**change))
+    assert rule in {row["rule"] for row in found["tariffs"]}
+    assert {row["rule"] for row in found["price_components"]} == {"parent_quarantined"}
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        ({"type": "ENERGIE"}, "component_type_code"),
+        ({"type": None}, "component_type_required"),
+        ({"price": -0.01}, "price_range"),
+        ({"price": 1000.01}, "price_range"),
+        ({"price": "gratis"}, "price_type"),
+        ({"price": None}, "price_required"),
+        ({"vat": 101}, "vat_pct_range"),
+        ({"vat": "21 %"}, "vat_pct_type"),
+        ({"step_size": -1}, "step_size_range"),
+        ({"step_size": 1.5}, "step_size_type"),
+        ({"step_size": None}, "step_size_required"),
+    ],
+)
+def test_each_rule_of_price_components_is_kept(tmp_path: Path, change: Row, rule: str) -> None:
+    found = rejected(tmp_path, tariff(elements=[element(None, component(**change))]))
+    assert rule in {row["rule"] for row in found["price_components"]}
+    assert found["tariffs"] == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"[]",
+        gzip.compress(b""),
+        gzip.compress(b"[]"),
+        gzip.compress(b'{"data": []}'),
+        gzip.compress(b"<html/>"),
+        gzip.compress(b'[{"id": "T1"'),
+        gzip.compress(b'[{"id": ' + b"[" * 90_000 + b"]" * 90_000 + b"}]"),
+        gzip.compress(json.dumps([tariff()]).encode())[:-9],
+        gzip.compress(b"[1, null, true]"),
+    ],
+    ids=range(10),
+)
+def test_what_is_no_array_of_tariffs_is_rejected(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "bad.json.gz"
+    file.write_bytes(content)
+    with pytest.raises(DeliveryRejected):
+        stage_file(tmp_path, TARIFFS, file)
