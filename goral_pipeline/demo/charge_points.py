@@ -32,9 +32,14 @@ def locations(month: str) -> list[Json | str]:
 @cache
 def locations_gz(month: str) -> bytes:
     """The file of a month: the bare array, compressed; the same bytes every time."""
+    return compressed(_array_text(month))
+
+
+def compressed(text: str) -> bytes:
+    """A file of DOT-NL, without the clock time that gzip would put into it."""
     buffer = io.BytesIO()
     with gzip.GzipFile("", "wb", COMPRESSION_LEVEL, buffer, mtime=0) as file:
-        file.write(_array_text(month).encode())
+        file.write(text.encode())
     return buffer.getvalue()
 
 

@@ -1,12 +1,14 @@
-"""The months of the demonstration year, and the days they begin and end on.
+"""The partitions of the demonstration year, and the days they begin and end on.
 
-Belongs here: dates that every demo publisher shares. Not: which months a publisher publishes.
+Belongs here: dates that every demo publisher shares. Not: which of them a publisher publishes.
 """
 
 from datetime import UTC, date, datetime, timedelta
 
 YEAR = 2022
 MONTHS = tuple(f"{YEAR}-{number:02d}" for number in range(1, 13))
+YEARS = (str(YEAR),)
+END_OF_YEAR = date(YEAR, 12, 31)
 
 
 def first_day(month: str) -> date:
@@ -22,7 +24,14 @@ def last_day(month: str) -> date:
     return in_next_month.replace(day=1) - timedelta(days=1)
 
 
-def published_at(month: str) -> datetime:
-    """When the delivery of a month is published: 04:00 UTC on the first day after it."""
-    day_after = last_day(month) + timedelta(days=1)
+def published_at(partition: str) -> datetime:
+    """When the delivery of a month, quarter or year is published: 04:00 UTC on the day after it."""
+    day_after = last_day(_last_month(partition)) + timedelta(days=1)
     return datetime(day_after.year, day_after.month, day_after.day, 4, tzinfo=UTC)
+
+
+def _last_month(partition: str) -> str:
+    if partition in YEARS:
+        return MONTHS[-1]
+    year, _, quarter = partition.partition("Q")
+    return f"{year}-{3 * int(quarter):02d}" if quarter else partition

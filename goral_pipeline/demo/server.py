@@ -20,13 +20,15 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote
 
-from goral_pipeline.demo import LABEL, charge_points, regions, requests_export
+from goral_pipeline.demo import LABEL, regions, rvo_counts
+from goral_pipeline.demo.deliveries import FILES, Files
 from goral_pipeline.demo.months import YEAR, published_at
 
 HOST = "127.0.0.1"
 TOKEN = "demo-token"  # noqa: S105  no secret: it opens nothing but invented data
+API_KEY = "demo-key"
 LABEL_HEADER = ("X-GORAL-Demo", "invented data")
 IDLE_SECONDS = 30
 STOP_WITHIN_SECONDS = 0.05
@@ -34,14 +36,21 @@ STOP_WITHIN_SECONDS = 0.05
 DEFAULT_LIMIT = 10
 MAXIMUM_LIMIT = 50
 
-GZIP = "application/gzip"
-XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 GEOJSON = "application/geo+json"
+JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
 
-MONTH = "([0-9]{4}-[0-9]{2})"
-LOCATIONS_PATH = re.compile(f"/ndw_dotnl/{MONTH}/charging_point_locations_ocpi[.]json[.]gz")
-REQUESTS_PATH = re.compile(f"/vattenfall/requests/{MONTH}[.]xlsx")
+FILE_PATHS = {
+    files.path.format(partition): (files, partition)
+    for files in FILES
+    for partition in files.partitions
+}
+ODATA = "/klimaatmonitor/odata"
+VALUES_PATH = re.compile(
+    ODATA + r"/Variables\('([a-z0-9_]+)'\)/GeoLevels\('gemeente'\)"
+    r"/PeriodLevels\('(month|year)'\)/Periods\('([0-9a-z]+)'\)/Values"
+)
+MONTH_OF_ODATA = re.compile("m([1-9]|1[0-2])y([0-9]{4})")
 BOUNDARIES_PATH = re.compile(
     "/pdok/([0-9]{4})/collections/gemeente_gegeneraliseerd/items",
 )
@@ -145,28 +154,27 @@ class _Handler(BaseHTTPRequestHandler):
         path, _, query = self.path.partition("?")
         if path == "/":
             return Answer(HTTPStatus.OK, body=_overview(self.server.url).encode())
-        if found := LOCATIONS_PATH.fullmatch(path):
-            return self._file(charge_points.locations_gz, found[1], GZIP)
-        if found := REQUESTS_PATH.fullmatch(path):
-            if self.headers.get("Authorization") != f"Token {TOKEN}":
-                return _refusal(HTTPStatus.UNAUTHORIZED, {"WWW-Authenticate": "Token"})
-            return self._file(requests_export.export, found[1], XLSX)
+        if path in FILE_PATHS:
+            return self._file(*FILE_PATHS[path])
+        if found := VALUES_PATH.fullmatch(unquote(path)):
+            if self.headers.get("apikey") != API_KEY:
+                return _refusal(HTTPStatus.UNAUTHORIZED)
+            return _values(*found.groups())
         if (found := BOUNDARIES_PATH.fullmatch(path)) and found[1] == str(YEAR):
             return _boundaries(self.server.url + path, query)
         return _refusal(HTTPStatus.NOT_FOUND)
 
-    def _file(self, make: Callable[[str], bytes], month: str, content_type: str) -> Answer:
+    def _file(self, files: Files, partition: str) -> Answer:
         """A file with its validators, or 304 to a client that has it already."""
-        try:
-            body = make(month)
-        except KeyError:
-            return _refusal(HTTPStatus.NOT_FOUND)
+        if files.needs_token and self.headers.get("Authorization") != f"Token {TOKEN}":
+            return _refusal(HTTPStatus.UNAUTHORIZED, {"WWW-Authenticate": "Token"})
+        body = files.make(partition)
         etag = _etag(body)
-        modified = format_datetime(published_at(month), usegmt=True)
+        modified = format_datetime(published_at(partition), usegmt=True)
         validators = {"ETag": etag, "Last-Modified": modified}
         if _matches(self.headers.get("If-None-Match", ""), etag):
             return Answer(HTTPStatus.NOT_MODIFIED, headers=validators)
-        return Answer(HTTPStatus.OK, content_type, body, validators)
+        return Answer(HTTPStatus.OK, files.content_type, body, validators)
 
     def _send(self, answer: Answer, *, with_body: bool) -> None:
         self.send_response(answer.status)
@@ -193,6 +201,19 @@ def _matches(if_none_match: str, etag: str) -> bool:
     """Weak comparison, as RFC 9110 asks for If-None-Match."""
     known = [one.strip().removeprefix("W/") for one in if_none_match.split(",")]
     return etag in known or known == ["*"]
+
+
+def _values(variable: str, level: str, period: str) -> Answer:
+    """A variable's values by municipality, as Klimaatmonitor has them; 404 at another level."""
+    month = MONTH_OF_ODATA.fullmatch(period)
+    partition = f"{month[2]}-{int(month[1]):02d}" if month else period
+    if (level == "month") != bool(month):
+        return _refusal(HTTPStatus.NOT_FOUND)
+    try:
+        values = rvo_counts.values(variable, partition)
+    except KeyError:
+        return _refusal(HTTPStatus.NOT_FOUND)
+    return Answer(HTTPStatus.OK, JSON, json.dumps({"value": values}).encode())
 
 
 def _boundaries(address: str, query: str) -> Answer:
@@ -239,13 +260,23 @@ def _link(relation: str, address: str, limit: int, offset: int) -> dict[str, str
 
 
 def _overview(url: str) -> str:
-    locations, requests = charge_points.PUBLISHED_MONTHS, requests_export.PUBLISHED_MONTHS
-    return (
-        f"{LABEL}: an honest stand-in for the publishers of {YEAR}. All data are invented.\n\n"
-        f"{url}/ndw_dotnl/MONTH/charging_point_locations_ocpi.json.gz\n"
-        f"    MONTH from {locations[0]} to {locations[-1]}\n"
-        f"{url}/pdok/{YEAR}/collections/gemeente_gegeneraliseerd/items?limit=N&offset=K\n"
-        f"    N up to {MAXIMUM_LIMIT}, {DEFAULT_LIMIT} if it is not given\n"
-        f"{url}/vattenfall/requests/MONTH.xlsx\n"
-        f"    MONTH from {requests[0]} to {requests[-1]}; with 'Authorization: Token {TOKEN}'\n"
-    )
+    lines = [
+        f"{LABEL}: an honest stand-in for the publishers of {YEAR}. All data are invented.",
+        "",
+    ]
+    for files in FILES:
+        lines += [
+            url + files.path.format("{partition}"),
+            f"    {', '.join(files.partitions)}"
+            + (f"; with 'Authorization: Token {TOKEN}'" if files.needs_token else ""),
+        ]
+    lines += [
+        f"{url}/pdok/{YEAR}/collections/gemeente_gegeneraliseerd/items?limit=N&offset=K",
+        f"    N up to {MAXIMUM_LIMIT}, {DEFAULT_LIMIT} if it is not given",
+        f"{url}{ODATA}/Variables('{{code}}')/GeoLevels('gemeente')/PeriodLevels('{{level}}')"
+        "/Periods('{period}')/Values",
+        f"    level month: {', '.join(rvo_counts.COUNTED_BY_MONTH)}, period m11y{YEAR}",
+        f"    level year: {', '.join(rvo_counts.COUNTED_BY_YEAR)}, period {YEAR}",
+        f"    with 'apikey: {API_KEY}'",
+    ]
+    return "\n".join(lines) + "\n"

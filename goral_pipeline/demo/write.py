@@ -1,14 +1,16 @@
 """All invented deliveries as files, for a look at them without HTTP.
 
-Belongs here: file names, all of which begin with DEMO. Not: what is in a file.
+Belongs here: file names, all of which begin with DEMO, and the form in which what is served page by
+page comes as a file. Not: what is in a file.
 """
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from goral_pipeline.demo import charge_points, regions, requests_export
-from goral_pipeline.demo.months import YEAR
+from goral_pipeline.demo import regions, rvo_counts
+from goral_pipeline.demo.deliveries import FILES
+from goral_pipeline.demo.months import MONTHS, YEAR, YEARS
 
 
 def write(directory: Path) -> list[Path]:
@@ -23,9 +25,19 @@ def write(directory: Path) -> list[Path]:
 
 
 def _files() -> Iterator[tuple[str, bytes]]:
-    for month in charge_points.PUBLISHED_MONTHS:
-        yield f"ndw_dotnl_locations_{month}.json.gz", charge_points.locations_gz(month)
-    boundaries = json.dumps(regions.feature_collection(), ensure_ascii=False)
-    yield f"pdok_municipality_boundaries_{YEAR}.geojson", boundaries.encode()
-    for month in requests_export.PUBLISHED_MONTHS:
-        yield f"vattenfall_requests_{month}.xlsx", requests_export.export(month)
+    for files in FILES:
+        for partition in files.partitions:
+            yield _name(files.dataset, partition, files.extension), files.make(partition)
+    boundaries = json.dumps(regions.feature_collection(), ensure_ascii=False).encode()
+    yield _name("pdok/municipality_boundaries", str(YEAR), ".geojson"), boundaries
+    # Klimaatmonitor is asked page by page; by hand RVO's counts come as workbooks.
+    for month in MONTHS:
+        workbook = rvo_counts.charge_point_workbook(month)
+        yield _name("rvo/charge_point_counts", month, ".xlsx"), workbook
+    for year in YEARS:
+        yield _name("rvo/vehicles", year, ".xlsx"), rvo_counts.vehicle_workbook(year)
+        yield _name("rvo/inhabitants", year, ".xlsx"), rvo_counts.inhabitant_workbook(year)
+
+
+def _name(dataset: str, partition: str, extension: str) -> str:
+    return f"{dataset.replace('/', '_')}_{partition}{extension}"

@@ -1,0 +1,94 @@
+"""Tariffs as NDW publishes them in its open data (DOT-NL), invented for the last months of 2022.
+
+Belongs here: the array of a month and its compressed file, dirt included. The first tariff of an
+operator is the one its connectors name (`ocpi`). Not: stations and operators themselves.
+"""
+
+import copy
+import json
+from functools import cache
+from typing import Any
+
+from goral_pipeline.demo import LABEL
+from goral_pipeline.demo.charge_points import compressed
+from goral_pipeline.demo.months import MONTHS
+from goral_pipeline.demo.ocpi import Json
+from goral_pipeline.demo.stations import OPERATORS, Operator
+
+PUBLISHED_MONTHS = MONTHS[9:]
+PRICE_A_KWH = 0.35
+# Prices rose: by so much a month, in EUR.
+RISE_A_MONTH = 0.02
+FAST_SURCHARGE = 0.3
+TARIFFS_AN_OPERATOR = 12
+STEP = 0.005
+VAT_PCT = 21
+
+
+def tariffs(month: str) -> list[Json | str]:
+    """The array of a month; KeyError if it is not published. One element is a text: dirt."""
+    if month not in PUBLISHED_MONTHS:
+        raise KeyError(month)
+    price = PRICE_A_KWH + RISE_A_MONTH * PUBLISHED_MONTHS.index(month)
+    clean = [
+        _tariff(f"DEMO-{one.party_id}-{number}", one, price + STEP * (number - 1), month)
+        for one, _ in OPERATORS
+        for number in range(1, TARIFFS_AN_OPERATOR + 1)
+    ]
+    return [*clean, *_dirty(clean[0])]
+
+
+@cache
+def tariffs_gz(month: str) -> bytes:
+    """The file of a month: the bare array, compressed; the same bytes every time."""
+    return compressed(json.dumps(tariffs(month), ensure_ascii=False, separators=(",", ":")))
+
+
+def _tariff(number: str, operator: Operator, price: float, month: str) -> Json:
+    price += FAST_SURCHARGE * operator.fast
+    return {
+        "id": number,
+        "country_code": operator.country_code,
+        "party_id": operator.party_id,
+        "currency": "EUR",
+        "type": None,
+        "tariff_alt_text": [{"language": "nl", "text": LABEL}],
+        "tariff_alt_url": None,
+        "min_price": None,
+        "max_price": None,
+        "elements": [
+            {
+                "price_components": [
+                    _component("ENERGY", round(price, 4)),
+                    _component("FLAT", 0),
+                ],
+                "restrictions": None,
+            }
+        ],
+        "energy_mix": None,
+        "start_date_time": None,
+        "end_date_time": None,
+        "last_updated": f"{month}-01T06:00:00Z",
+    }
+
+
+def _component(kind: str, price: float) -> Json:
+    return {"type": kind, "price": price, "vat": VAT_PCT, "step_size": 1}
+
+
+def _dirty(clean: Json) -> list[Json | str]:
+    """Mistakes, each at a tariff of its own; one that is none: a tariff that is there twice."""
+
+    def variant(name: str, **changes: Any) -> Json:
+        return {**copy.deepcopy(clean), "id": f"DEMO-{name}", **changes}
+
+    without_price = variant("no-price")
+    del without_price["elements"][0]["price_components"][0]["price"]
+    return [
+        variant("no-elements", elements=[]),
+        variant("nameless", id=None),
+        variant("euro", currency="EURO"),
+        without_price,
+        copy.deepcopy(clean),
+        "DEMO: dit is tekst en geen tarief",
+    ]
