@@ -94,9 +94,8 @@ from (
 
 def fetch_charge_point_counts(question: Question) -> Answer | None:
     """Ask for a month's counts."""
-    year, month = question.partition.split("-")
     level = question.settings.klimaatmonitor_month_level
-    return _fetch(question, CHARGE_POINT_COUNTS, level, f"m{int(month)}y{year}")
+    return _fetch(question, CHARGE_POINT_COUNTS, level, month_as_asked(question.partition))
 
 
 def fetch_vehicles(question: Question) -> Answer | None:
@@ -107,6 +106,12 @@ def fetch_vehicles(question: Question) -> Answer | None:
 def fetch_inhabitants(question: Question) -> Answer | None:
     """Ask for a year's inhabitants."""
     return _fetch(question, INHABITANTS, YEAR_LEVEL, question.partition)
+
+
+def month_as_asked(month: str) -> str:
+    """A month as Klimaatmonitor's catalogue writes it: `2022-07` is m7y2022."""
+    year, number = month.split("-")
+    return f"m{int(number)}y{year}"
 
 
 def read_charge_point_counts(reading: Reading, layouts: tuple[Mapping, ...] = ()) -> None:
