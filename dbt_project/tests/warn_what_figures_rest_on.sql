@@ -32,14 +32,32 @@ missing_boundaries as (
     where boundaries.municipality_code is null
 ),
 
-too_early as (
+-- RVO counts every municipality; without one the count of an area is too low.
+missing_counts as (
     select
-        'request from before the concession' as finding,
-        requests.concession || ' ' || requests.request_id as detail
-    from {{ ref('int_requests') }} as requests
-    inner join {{ ref('concessions') }} as concessions
-        on requests.concession = concessions.concession
-    where requests.requested_on < concessions.requests_from
+        'month of RVO without a municipality of the region' as finding,
+        months.month || ' ' || municipalities.municipality_code as detail
+    from {{ ref('int_counted_months') }} as months
+    cross join {{ ref('dim_municipality') }} as municipalities
+    left join {{ ref('mart_coverage') }} as counted
+        on
+            months.month = counted.month
+            and municipalities.municipality_code = counted.municipality_code
+    where months.source = 'rvo' and counted.month is null
+),
+
+other_charge_points as (
+    select
+        'station that names another number of charge points than it says' as finding,
+        placements.concession || ' ' || placements.placement_id as detail
+    from {{ ref('int_placements') }} as placements
+    inner join {{ ref('stg_concession__charge_points') }} as named
+        on
+            placements.concession = named.concession
+            and placements.placement_id = named.placement_id
+            and placements.delivery_id = named.delivery_id
+    group by placements.concession, placements.placement_id, placements.charge_points
+    having count(*) <> placements.charge_points
 ),
 
 final as (
@@ -49,7 +67,9 @@ final as (
     union all
     select * from missing_boundaries
     union all
-    select * from too_early
+    select * from missing_counts
+    union all
+    select * from other_charge_points
 )
 
 select * from final

@@ -116,12 +116,11 @@ def dbt_marts() -> str:
 
 
 def _mart_tests(table: Table) -> list[dict[str, Any]]:
+    # That a value is there is a constraint of the table, see below.
     rules = [rule for rule in table.rules if not rule.name.endswith("_required")]
-    tests: list[dict[str, Any]] = [{"unique_key": {"arguments": {"columns": list(table.key)}}}]
-    if rules:
-        every = " and ".join(f"coalesce({rule.predicate}, true)" for rule in rules)
-        tests.append({"holds": {"name": f"{table.name}_holds", "arguments": {"predicate": every}}})
-    return tests
+    every = " and ".join(f"coalesce({rule.predicate}, true)" for rule in rules) or "true"
+    arguments = {"key": list(table.key), "predicate": every}
+    return [{"fits_contract": {"name": f"{table.name}_fits_contract", "arguments": arguments}}]
 
 
 def _mart_column(column: Column) -> dict[str, Any]:

@@ -14,6 +14,16 @@ import yaml
 
 DBT_PROJECT = Path(__file__).parents[2] / "dbt_project"
 Row = dict[str, Any]
+# Requests could be made in both from April to June 2022.
+CONCESSIONS: list[Row] = [
+    {
+        "concession": "ecotap_allego",
+        "name": "Ecotap/Allego",
+        "requests_from": "2020-11-01",
+        "requests_until": "2022-07-01",
+    },
+    {"concession": "vattenfall", "name": "Vattenfall InCharge", "requests_from": "2022-04-01"},
+]
 
 
 def _columns() -> dict[str, dict[str, str]]:
@@ -63,6 +73,7 @@ class Builder:
         for old in self._folder.glob("goral.duckdb*"):
             old.unlink()
         columns = _columns()
+        tables.setdefault("concessions", CONCESSIONS)
         unknown = set(tables) - set(columns)
         assert not unknown, f"not staged: {unknown}"
         with duckdb.connect(str(path)) as con:

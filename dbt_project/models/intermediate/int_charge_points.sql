@@ -32,11 +32,8 @@ fast_from as (
         months.month,
         definitions.fast_from_kw
     from (select distinct month from locations) as months
-    inner join {{ ref('fast_charging_definitions') }} as definitions
-        on
-            months.month >= definitions.valid_from
-            -- Open-ended: null as loaded, an empty text where dbt's unit tests read the seed.
-            and months.month <= coalesce(nullif(definitions.valid_to, ''), months.month)
+    inner join {{ ref('charge_point_definitions') }} as definitions
+        on {{ holds_in('definitions', 'months.month') }}
 ),
 
 final as (
@@ -56,11 +53,7 @@ final as (
         coalesce(powers.connectors, 0) as connectors,
         powers.power_kw,
         powers.power_origin,
-        case
-            when powers.power_kw is null or fast_from.fast_from_kw is null then 'unknown'
-            when powers.power_kw >= fast_from.fast_from_kw then 'fast'
-            else 'regular'
-        end as speed,
+        {{ speed_of('powers.power_kw', 'fast_from.fast_from_kw') }} as speed,
         locations.publish and charge_points.status not in ('PLANNED', 'REMOVED') as counted,
         locations.demo,
         charge_points.delivery_id,

@@ -1,17 +1,48 @@
 with concessions as (
-    select * from {{ ref('concessions') }}
+    select * from {{ ref('stg_mappings__concessions') }}
 ),
 
-delivered_months as (
+delivered as (
     select
         concessions.concession,
-        concessions.concession_name,
         deliveries.period as last_month,
         bool_or(deliveries.demo) as demo
     from concessions
     inner join {{ ref('stg_ledger__deliveries') }} as deliveries
         on deliveries.dataset = concessions.concession || '/requests'
-    group by concessions.concession, concessions.concession_name, deliveries.period
+    group by concessions.concession, deliveries.period
+),
+
+-- Delivered up to its end: its requests stand as they were last told, whether it still tells or not.
+ended as (
+    select
+        concessions.concession,
+        max(delivered.last_month) as last_month
+    from concessions
+    inner join delivered on concessions.concession = delivered.concession
+    where concessions.requests_until is not null
+    group by concessions.concession, concessions.requests_until
+    having
+        max(delivered.last_month)
+        >= {{ month_of(dbt.dateadd('day', -1, 'concessions.requests_until')) }}
+),
+
+months as (
+    select
+        concession,
+        last_month,
+        true as delivered,
+        demo
+    from delivered
+    union all
+    select
+        ended.concession,
+        others.last_month,
+        false as delivered,
+        false as demo
+    from ended
+    inner join (select distinct last_month from delivered) as others
+        on ended.last_month < others.last_month
 ),
 
 -- The earliest request whose accepted version is invented: counts from then on rest on it.
@@ -33,18 +64,20 @@ dated as (
             order by last_month
             rows between unbounded preceding and current row
         ) as demo_delivered
-    from delivered_months
+    from months
 ),
 
 final as (
     select
         dated.concession,
-        dated.concession_name,
+        concessions.concession_name,
         dated.reference_date,
         dated.last_month,
+        dated.delivered,
         dated.demo_delivered
         or coalesce(demo_requests.first_requested_on < dated.reference_date, false) as demo
     from dated
+    inner join concessions on dated.concession = concessions.concession
     left join demo_requests on dated.concession = demo_requests.concession
 )
 

@@ -24,6 +24,7 @@ events as (
         requests.municipality_code,
         requests.requested_on,
         requests.rejection_reason,
+        requests.repeated_on,
         requests.demo,
         requests.delivery_id,
         requests.record_number,
@@ -67,6 +68,7 @@ final as (
         -- There is no request before it was made.
         greatest(begun_on, requested_on) as begun_on,
         ended_on,
+        repeated_on,
         demo,
         delivery_id,
         record_number

@@ -9,9 +9,10 @@ with cells as (
         reason,
         {{ next_month_start('begun_on') }} as first_reference_date,
         {{ next_month_start('ended_on') }} as end_reference_date,
+        {{ next_month_start('repeated_on') }} as repeated_reference_date,
         count(*) as requests
     from {{ ref('int_request_states') }}
-    group by 1, 2, 3, 4, 5, 6, 7
+    group by 1, 2, 3, 4, 5, 6, 7, 8
 ),
 
 reference_dates as (
@@ -26,7 +27,14 @@ final as (
         cells.municipality_code,
         cells.state,
         cells.reason,
-        cast(sum(cells.requests) as bigint) as requests
+        cast(sum(cells.requests) as bigint) as requests,
+        cast(sum(
+            case
+                when cells.repeated_reference_date <= reference_dates.reference_date
+                    then cells.requests
+                else 0
+            end
+        ) as bigint) as repeated
     from cells
     inner join reference_dates
         on

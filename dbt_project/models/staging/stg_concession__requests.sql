@@ -1,21 +1,14 @@
 with rows_staged as (
-    select * from {{ source('staged', 'vattenfall__requests') }}
+    select * from {{ source('staged', 'concession__requests') }}
 ),
 
--- An export may cover several months and then be pointed at by each of them: it counts once.
 deliveries as (
-    select
-        delivery_id,
-        max(received_at) as received_at,
-        bool_or(demo) as demo
-    from {{ ref('stg_ledger__deliveries') }}
-    where dataset = 'vattenfall/requests'
-    group by delivery_id
+    select * from {{ ref('stg_ledger__distinct_deliveries') }}
 ),
 
 final as (
     select
-        'vattenfall' as concession,
+        deliveries.source as concession,
         rows_staged.request_id,
         rows_staged.municipality_code,
         rows_staged.occasion,

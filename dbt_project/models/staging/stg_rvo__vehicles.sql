@@ -1,0 +1,23 @@
+with rows_staged as (
+    select * from {{ source('staged', 'rvo__vehicles') }}
+),
+
+deliveries as (
+    select * from {{ ref('stg_ledger__distinct_deliveries') }}
+),
+
+final as (
+    select
+        rows_staged.municipality_code,
+        rows_staged.year,
+        rows_staged.kind,
+        rows_staged.vehicles,
+        rows_staged.delivery_id,
+        rows_staged.record_number,
+        deliveries.received_at,
+        deliveries.demo
+    from rows_staged
+    inner join deliveries on rows_staged.delivery_id = deliveries.delivery_id
+)
+
+{{ latest_versions('final', ['municipality_code', 'year', 'kind']) }}
