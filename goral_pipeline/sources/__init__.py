@@ -45,6 +45,11 @@ class Source:
         """`source/dataset`."""
         return self.contract.dataset
 
+    @property
+    def is_mapped(self) -> bool:
+        """Whether mappings describe it in full, and no code is its own."""
+        return self.dataset not in _CODED
+
 
 @dataclass(frozen=True)
 class ConcessionFacts:
@@ -67,6 +72,18 @@ def registry(home: Path) -> dict[str, Source]:
     sources = [_coded(name, mapped.pop(name, ())) for name in _CODED]
     sources += [_mapped(layouts) for layouts in mapped.values()]
     return {source.dataset: source for source in sorted(sources, key=lambda one: one.dataset)}
+
+
+def source_of_mapping(path: Path) -> Source:
+    """The dataset of a mapping as that one alone describes it, wherever it lies.
+
+    Raises:
+        SettingsError: when the mapping is wrong, or for a contract that does not exist.
+    """
+    layout = mapping.load(path)
+    if layout.dataset in _CODED:
+        return _coded(layout.dataset, (layout,))
+    return _mapped((layout,))
 
 
 def contracts(home: Path) -> dict[str, Contract]:
@@ -131,6 +148,8 @@ _CODED: dict[str, tuple[str, Callable[[Question], Answer | None], Callable[..., 
 def _coded(dataset: str, layouts: tuple[Mapping, ...]) -> Source:
     """A dataset with code of its own; its files may come as tables too, where it has mappings."""
     extension, fetch, read, code = _CODED[dataset]
+    for layout in layouts:
+        mapping.check(layout, staged()[dataset])
     return Source(
         contract=staged()[dataset],
         extension=extension,
@@ -144,8 +163,11 @@ def _coded(dataset: str, layouts: tuple[Mapping, ...]) -> Source:
 def _mapped(layouts: tuple[Mapping, ...]) -> Source:
     """A dataset that mappings describe in full."""
     (first, *_) = layouts
+    contract = _contract_of(first)
+    for layout in layouts:
+        mapping.check(layout, contract)
     return Source(
-        contract=_contract_of(first),
+        contract=contract,
         extension=f".{first.layout.type}",
         fetch=partial(tabular.fetch, first.dataset),
         read=partial(tabular.read, layouts=layouts),
