@@ -307,7 +307,7 @@ def _placement_row(placement: Placement) -> Row:
         "Oorzaak vertraging": WORDS.get(placement.delay_reason or ""),
         "Laadpunten (EVSE)": _evse_ids(placement) if placement.realised else None,
         "Investering (€)": 2_950.0 + 12.5 * place,
-        "Mutatie": office_moment(max(placement.events) + timedelta(days=1), number),
+        "Mutatie": office_moment(placement.last_event + timedelta(days=1), number),
         "Opmerkingen": _remark(number, FIRST_COORDINATOR),
     }
 

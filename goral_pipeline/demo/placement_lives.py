@@ -27,8 +27,8 @@ from goral_pipeline.demo.request_lives import (
 
 # Steps that are dated when they happen; `planned` is a day named in advance.
 STEPS = (
-    *("requested", "proposed", "agreed", "decision_published", "decision_final"),
-    *("grid_requested", "grid_connected", "realised", "withdrawn"),
+    *("proposed", "agreed", "decision_published", "decision_final", "grid_requested"),
+    *("grid_connected", "realised", "withdrawn"),
 )
 DELAY_REASONS = (
     ("grid_connection", 40),
@@ -75,8 +75,13 @@ class Placement:
 
     @property
     def events(self) -> list[date]:
-        """The dates of every step that was taken, in no order."""
+        """The dates of every step that was taken after the request, in no order."""
         return [day for step in STEPS if (day := getattr(self, step))]
+
+    @property
+    def last_event(self) -> date:
+        """The day of the newest step."""
+        return max([self.requested, *self.events])
 
     def at_end_of(self, day: date) -> "Placement":
         """The same placement as it was known at the end of a day."""
@@ -103,7 +108,7 @@ def vattenfall() -> tuple[Placement, ...]:
     lives = [
         _of_request(draw, request, request.approved)
         for request in vattenfall_lives.whole_lives()
-        if request.approved
+        if request.approved and request.approved <= END_OF_YEAR
     ]
     lives += _unasked(
         draw,
@@ -130,8 +135,8 @@ def ecotap_allego() -> tuple[Placement, ...]:
 
 
 def _numbered(form: str, lives: Iterable[Placement]) -> tuple[Placement, ...]:
-    """Number the placements by the day they began; those of after 2022 are none."""
-    begun = sorted((one for one in lives if one.requested <= END_OF_YEAR), key=_beginning)
+    """Number the placements by the day they were asked for."""
+    begun = sorted(lives, key=_beginning)
     return tuple(replace(one, number=form.format(place)) for place, one in enumerate(begun, 1))
 
 

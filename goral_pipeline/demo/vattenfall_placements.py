@@ -168,7 +168,7 @@ def _row(placement: Placement) -> Row:
         "EVSE-ID's": _evse_ids(placement) if placement.realised else None,
         **{header: _moment(placement, step) for header, step in STEPS.items()},
         "Reden vertraging": WORDS.get(placement.delay_reason or ""),
-        "Laatst gewijzigd": office_moment(max(placement.events), number) + timedelta(hours=1),
+        "Laatst gewijzigd": office_moment(placement.last_event, number) + timedelta(hours=1),
     }
 
 

@@ -12,7 +12,7 @@ import pytest
 import typer
 
 from goral_pipeline import cli
-from goral_pipeline.demo import requests_export
+from goral_pipeline.demo import vattenfall_requests
 from tests.cli.conftest import Main
 from tests.conftest import goral
 
@@ -149,7 +149,7 @@ def test_without_the_programme_key_personal_data_are_not_read(
     if key is not None:
         monkeypatch.setenv("GORAL_PSEUDONYM_KEY", key)
     file = tmp_path / "export.xlsx"
-    file.write_bytes(requests_export.export("2022-04"))
+    file.write_bytes(vattenfall_requests.export("2022-04"))
     ran = main("deliver", "vattenfall/requests", file, "--partition", "2022-04")
     assert ran.code == WRONG_USE
     assert "goral: GORAL_PSEUDONYM_KEY must hold at least 32 characters" in ran.err

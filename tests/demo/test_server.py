@@ -8,13 +8,22 @@ from typing import Any
 import pytest
 import requests
 
-from goral_pipeline.demo import charge_points, regions, requests_export
+from goral_pipeline.demo import charge_points, regions, rvo_counts, vattenfall_requests
+from goral_pipeline.demo.deliveries import FILES, Files
 from goral_pipeline.demo.server import DemoServer
 
 LOCATIONS = "/ndw_dotnl/2022-07/charging_point_locations_ocpi.json.gz"
 REQUESTS = "/vattenfall/requests/2022-07.xlsx"
 BOUNDARIES = "/pdok/2022/collections/gemeente_gegeneraliseerd/items"
 TOKEN = {"Authorization": "Token demo-token"}
+API_KEY = {"apikey": "demo-key"}
+
+
+def values_path(variable: str, level: str, period: str, geo_level: str = "gemeente") -> str:
+    return (
+        f"/klimaatmonitor/odata/Variables('{variable}')/GeoLevels('{geo_level}')"
+        f"/PeriodLevels('{level}')/Periods('{period}')/Values"
+    )
 
 
 def get(server: DemoServer, path: str, **headers: str) -> requests.Response:
@@ -38,7 +47,7 @@ def test_it_listens_on_loopback_only(server: DemoServer) -> None:
     ("path", "content"),
     [
         (LOCATIONS, charge_points.locations_gz("2022-07")),
-        (REQUESTS, requests_export.export("2022-07")),
+        (REQUESTS, vattenfall_requests.export("2022-07")),
     ],
 )
 def test_a_file_is_handed_out_once(server: DemoServer, path: str, content: bytes) -> None:
@@ -56,13 +65,14 @@ def test_a_file_is_handed_out_once(server: DemoServer, path: str, content: bytes
     assert get(server, path, **TOKEN, **{"If-None-Match": '"other"'}).status_code == 200
 
 
-def test_each_published_month_is_there(server: DemoServer) -> None:
-    for month in charge_points.PUBLISHED_MONTHS:
-        path = LOCATIONS.replace("2022-07", month)
-        assert get(server, path).content == charge_points.locations_gz(month)
-    for month in requests_export.PUBLISHED_MONTHS:
-        path = REQUESTS.replace("2022-07", month)
-        assert get(server, path, **TOKEN).content == requests_export.export(month)
+@pytest.mark.parametrize("files", FILES, ids=lambda files: files.dataset)
+def test_each_published_file_is_there_and_no_other(server: DemoServer, files: Files) -> None:
+    for partition in files.partitions:
+        answer = get(server, files.path.format(partition), **TOKEN)
+        assert answer.content == files.make(partition)
+        assert answer.headers["Content-Type"] == files.content_type
+    for other in ("2021-12", "2023-01", "2021Q4", "2023Q1", "2022", ""):
+        assert get(server, files.path.format(other), **TOKEN).status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -75,11 +85,60 @@ def test_each_published_month_is_there(server: DemoServer) -> None:
         {"Authorization": "Token demo-token2"},
     ],
 )
-def test_requests_need_the_token(server: DemoServer, headers: dict[str, str]) -> None:
-    answer = get(server, REQUESTS, **headers)
-    assert answer.status_code == 401
-    assert answer.headers["WWW-Authenticate"] == "Token"
+def test_exports_of_concessions_need_the_token(server: DemoServer, headers: dict[str, str]) -> None:
+    closed = [files for files in FILES if files.needs_token]
+    assert {files.dataset for files in closed} == {
+        f"{concession}/{what}"
+        for concession in ("vattenfall", "ecotap_allego")
+        for what in ("requests", "placements")
+    }
+    for files in closed:
+        answer = get(server, files.path.format(files.partitions[0]), **headers)
+        assert answer.status_code == 401
+        assert answer.headers["WWW-Authenticate"] == "Token"
+        assert answer.headers["X-GORAL-Demo"] == "invented data"
+
+
+@pytest.mark.parametrize(
+    ("variable", "level", "period", "partition"),
+    [
+        *((code, "month", "m11y2022", "2022-11") for code in rvo_counts.COUNTED_BY_MONTH),
+        (rvo_counts.PUBLIC_FAST, "month", "m1y2022", "2022-01"),
+        *((code, "year", "2022", "2022") for code in rvo_counts.COUNTED_BY_YEAR),
+    ],
+)
+def test_values_are_those_of_the_variable_and_period(
+    server: DemoServer, variable: str, level: str, period: str, partition: str
+) -> None:
+    answer = get(server, values_path(variable, level, period), **API_KEY)
+    assert answer.status_code == 200
     assert answer.headers["X-GORAL-Demo"] == "invented data"
+    assert answer.json() == {"value": rvo_counts.values(variable, partition)}
+
+
+@pytest.mark.parametrize("headers", [{}, {"apikey": "other"}, TOKEN])
+def test_values_need_the_key(server: DemoServer, headers: dict[str, str]) -> None:
+    path = values_path(rvo_counts.PUBLIC_REGULAR, "month", "m11y2022")
+    answer = get(server, path, **headers)
+    assert answer.status_code == 401
+    assert answer.headers["X-GORAL-Demo"] == "invented data"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        values_path(rvo_counts.PUBLIC_REGULAR, "month", "m11y2021"),
+        values_path(rvo_counts.PUBLIC_REGULAR, "month", "m13y2022"),
+        values_path(rvo_counts.PUBLIC_REGULAR, "month", "2022"),
+        values_path(rvo_counts.PUBLIC_REGULAR, "year", "2022"),
+        values_path(rvo_counts.INHABITANTS, "month", "m11y2022"),
+        values_path(rvo_counts.INHABITANTS, "year", "2021"),
+        values_path(rvo_counts.INHABITANTS, "year", "2022", geo_level="provincie"),
+        values_path("nothing", "year", "2022"),
+    ],
+)
+def test_what_is_not_published_at_that_level_is_not_found(server: DemoServer, path: str) -> None:
+    assert get(server, path, **API_KEY).status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -180,7 +239,8 @@ def test_the_first_page_lists_what_there_is_and_says_demo(server: DemoServer) ->
     answer = get(server, "/")
     assert answer.status_code == 200
     assert "DEMO" in answer.text
-    for start in ("/ndw_dotnl/", "/pdok/2022/", "/vattenfall/requests/"):
+    starts = [files.path.partition("{")[0] for files in FILES]
+    for start in (*starts, "/pdok/2022/", "/klimaatmonitor/odata/"):
         assert server.url + start in answer.text
 
 

@@ -44,11 +44,15 @@ def test_bytes_are_the_same_in_every_process(tmp_path: Path) -> None:
 
 def test_there_is_a_file_of_each_delivery_and_its_name_says_demo(tmp_path: Path) -> None:
     names = [one.name for one in write(tmp_path)]
-    assert len(names) == len(set(names)) == 12 + 1 + 9
+    assert len(names) == len(set(names)) == 60
     assert all(name.startswith("DEMO_") for name in names)
     assert {
         "DEMO_ndw_dotnl_locations_2022-12.json.gz",
         "DEMO_pdok_municipality_boundaries_2022.geojson",
         "DEMO_vattenfall_requests_2022-07.xlsx",
+        "DEMO_ecotap_allego_requests_2022-11.csv",
+        "DEMO_rvo_charge_point_counts_2022-11.xlsx",
+        "DEMO_rvo_inhabitants_2022.xlsx",
+        "DEMO_elaadnl_passenger_outlook_2022Q1.csv",
     } <= set(names)
     assert sorted(names) == sorted(one.name for one in tmp_path.iterdir())
