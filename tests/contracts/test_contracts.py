@@ -11,7 +11,7 @@ import yaml
 from goral_pipeline.contracts import Contract, Table, derived, generate, model, published, staged
 from goral_pipeline.contracts.model import column_rules, type_rule
 from goral_pipeline.errors import GoralError
-from goral_pipeline.sources import SOURCES
+from goral_pipeline.sources import contracts
 
 LAYERS = {"staged": staged, "derived": derived, "published": published}
 FILES = sorted(model.FOLDER.rglob("*.odcs.yaml"))
@@ -71,8 +71,16 @@ def test_the_dictionary_holds_every_column_of_every_table() -> None:
 # --- what every file must say ----------------------------------------------------------------
 
 
-def test_each_dataset_that_can_be_delivered_has_a_contract_and_the_other_way_round() -> None:
-    assert set(staged()) == set(SOURCES)
+def test_each_dataset_that_can_be_delivered_has_a_contract_and_the_other_way_round(
+    tmp_path: Path,
+) -> None:
+    delivered = contracts(tmp_path)
+    assert {contract.id for contract in delivered.values()} == {c.id for c in staged().values()}
+    assert {dataset for dataset, contract in delivered.items() if contract.is_per_concession} == {
+        f"{concession}/{form}"
+        for concession in ("vattenfall", "ecotap_allego")
+        for form in ("requests", "placements")
+    }
 
 
 @pytest.mark.parametrize("path", FILES, ids=_name)
@@ -126,20 +134,40 @@ def test_past_staging_no_contract_has_a_personal_column(layer: str) -> None:
         assert not contract.needs_key, contract.name
 
 
-def test_the_requests_are_known_to_hold_personal_data() -> None:
-    contract = staged()["vattenfall/requests"]
+@pytest.mark.parametrize(
+    ("dataset", "classes"),
+    [
+        (
+            "concession/requests",
+            {
+                "applicant_pseudonym": "pseudonymise",
+                "applicant_name": "drop",
+                "phone": "drop",
+                "street_address": "drop",
+                "postal_code": "drop",
+                "licence_plate": "drop",
+                "remarks": "drop",
+            },
+        ),
+        (
+            "concession/placements",
+            {"street_address": "drop", "contact_name": "drop", "remarks": "drop"},
+        ),
+    ],
+)
+def test_what_a_concession_delivers_is_known_to_hold_personal_data(
+    dataset: str, classes: dict[str, str]
+) -> None:
+    contract = staged()[dataset]
     assert contract.holds_personal_data
-    assert contract.needs_key
-    classes = {c.name: c.personal for c in contract.tables[0].all_columns if c.personal != "none"}
-    assert classes == {
-        "applicant_pseudonym": "pseudonymise",
-        "applicant_name": "drop",
-        "phone": "drop",
-        "street_address": "drop",
-        "postal_code": "drop",
-        "licence_plate": "drop",
-        "remarks": "drop",
-    }
+    assert contract.needs_key is ("pseudonymise" in classes.values())
+    found = {c.name: c.personal for c in contract.tables[0].all_columns if c.personal != "none"}
+    assert found == classes
+
+
+def test_nobody_else_delivers_personal_data() -> None:
+    holding = {name for name, contract in staged().items() if contract.holds_personal_data}
+    assert holding == {"concession/requests", "concession/placements"}
 
 
 def test_the_same_column_name_has_one_type_and_unit_everywhere() -> None:
@@ -161,7 +189,7 @@ def test_rules_have_names_of_their_own_words_and_a_column_of_the_table(
     names = [rule.name for rule in rules]
     assert len(set(names)) == len(names)
     for rule in rules:
-        assert rule.column in {column.name for column in table.columns}, rule.name
+        assert rule.column in {column.name for column in table.all_columns}, rule.name
         assert len(rule.description) > 3, rule.name
         assert len(rule.name) <= 80, rule.name
 

@@ -1,7 +1,9 @@
 """A warehouse from hand-written staged rows: what `goral run` does around dbt, without the rest."""
 
+import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -14,6 +16,11 @@ import yaml
 
 DBT_PROJECT = Path(__file__).parents[2] / "dbt_project"
 Row = dict[str, Any]
+NO_UNIT_TESTS = "--exclude-resource-type=unit_test"
+ARNHEM, ZWOLLE, VEENENDAAL, AMSTERDAM = "GM0202", "GM0193", "GM0345", "GM0363"
+with (DBT_PROJECT / "seeds" / "municipalities.csv").open() as _file:
+    MUNICIPALITIES = [row["municipality_code"] for row in csv.DictReader(_file)]
+"""The region's 77, and the two of its RES regions that do not take part."""
 # Requests could be made in both from April to June 2022.
 CONCESSIONS: list[Row] = [
     {
@@ -41,6 +48,8 @@ class Warehouse:
     results: dict[str, str]
     """Status by name of model, test or seed."""
     output: str
+    compiled: Path
+    """The SQL of the data tests, as dbt ran it."""
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         with duckdb.connect(str(self.path), read_only=True) as con:
@@ -54,6 +63,17 @@ class Warehouse:
             f"where indicator = '{indicator}' and period = '{period}'"
         )
         return {area: int(value) for area, value in found}
+
+    def findings(self, test: str, *changes: str) -> list[tuple[Any, ...]]:
+        """What a data test of dbt finds after changes of the tables, on a copy of the warehouse."""
+        copy = self.path.with_name(f"changed-{self.path.name}")
+        shutil.copyfile(self.path, copy)
+        # Under the name that dbt built it by.
+        with duckdb.connect() as con:
+            con.execute(f"attach '{copy}' as goral")
+            for change in changes:
+                con.execute(change)
+            return con.execute((self.compiled / f"{test}.sql").read_text()).fetchall()
 
     def failed(self) -> set[str]:
         return {name for name, status in self.results.items() if status in ("fail", "error")}
@@ -74,13 +94,20 @@ class Builder:
             old.unlink()
         columns = _columns()
         tables.setdefault("concessions", CONCESSIONS)
+        number = len(list(self._folder.glob("built-*")))
         unknown = set(tables) - set(columns)
         assert not unknown, f"not staged: {unknown}"
         with duckdb.connect(str(path)) as con:
             con.execute("set TimeZone = 'UTC'")
             con.execute("create schema staged")
             for table, types in columns.items():
-                _stage(con, self._folder, table, types, tables.get(table, []))
+                _stage(
+                    con,
+                    self._folder / f"{table}-{number}.parquet",
+                    table,
+                    types,
+                    tables.get(table, []),
+                )
         done = subprocess.run(
             [
                 str(Path(sys.executable).parent / "dbt"),
@@ -100,9 +127,9 @@ class Builder:
         assert done.returncode in (0, 1), done.stdout + done.stderr
         results = json.loads((self._folder / "target" / "run_results.json").read_text())
         statuses = {_name(one["unique_id"]): one["status"] for one in results["results"]}
-        kept = path.with_name(f"built-{len(list(self._folder.glob('built-*')))}.duckdb")
-        path.rename(kept)
-        return Warehouse(kept, statuses, done.stdout)
+        kept = path.rename(path.with_name(f"built-{number}.duckdb"))
+        compiled = self._folder / "target" / "compiled" / "goral" / "tests"
+        return Warehouse(kept, statuses, done.stdout, compiled)
 
 
 def _name(unique_id: str) -> str:
@@ -112,7 +139,7 @@ def _name(unique_id: str) -> str:
 
 
 def _stage(
-    con: duckdb.DuckDBPyConnection, folder: Path, table: str, types: dict[str, str], rows: list[Row]
+    con: duckdb.DuckDBPyConnection, file: Path, table: str, types: dict[str, str], rows: list[Row]
 ) -> None:
     typed = ", ".join(f'"{name}" {sql_type}' for name, sql_type in types.items())
     con.execute(f"create temp table given ({typed})")
@@ -121,7 +148,6 @@ def _stage(
         marks = ", ".join("?" for _ in row)
         con.execute(f"insert into given ({names}) values ({marks})", list(row.values()))
     if rows:
-        file = folder / f"{table}.parquet"
         con.execute(f"copy given to '{file}'")
         con.execute(f"create view staged.{table} as select * from read_parquet(['{file}'])")
     else:
@@ -239,4 +265,58 @@ def request(of: Row, request_id: str, requested_on: str, **columns: Any) -> Row:
         "delivery_id": of["delivery_id"],
         "record_number": 2,
         **columns,
+    }
+
+
+def placement(of: Row, placement_id: str, municipality: str, **columns: Any) -> Row:
+    """A row of a delivery of placements: a station of two charge points of 11 kW."""
+    return {
+        "placement_id": placement_id,
+        "municipality_code": municipality,
+        "occasion": "demand_driven",
+        "charge_points": 2,
+        "power_kw": 11,
+        "last_updated": f"{of['partition']}-28 12:00:00+00",
+        "delivery_id": of["delivery_id"],
+        "record_number": 2,
+        **columns,
+    }
+
+
+def counted(
+    of: Row, month: str, municipality: str, charge_points: tuple[int, int, int, int]
+) -> list[Row]:
+    """RVO's counts of a municipality: public regular and fast, semi-public regular and fast."""
+    classes = [
+        (access, speed) for access in ("public", "semi_public") for speed in ("regular", "fast")
+    ]
+    return [
+        {
+            "municipality_code": municipality,
+            "month": month,
+            "access": access,
+            "speed": speed,
+            "charge_points": number,
+            "delivery_id": of["delivery_id"],
+            "record_number": 1,
+        }
+        for (access, speed), number in zip(classes, charge_points, strict=True)
+    ]
+
+
+OUTLOOK = ("electric_cars", "public", "square", "destination", "garage", "fast", "home", "work")
+
+
+def neighbourhood(of: Row, code: str, year: int, scenario: str, *quantities: str) -> Row:
+    """A row of ElaadNL's outlook, with the quantities in the order of OUTLOOK."""
+    names = [name if name == "electric_cars" else f"{name}_charge_points" for name in OUTLOOK]
+    return {
+        "edition": of["partition"],
+        "neighbourhood_code": code,
+        "municipality_code": f"GM{code[2:6]}",
+        "year": year,
+        "scenario": scenario,
+        "delivery_id": of["delivery_id"],
+        "record_number": 2,
+        **dict(zip(names, quantities, strict=False)),
     }
