@@ -5,7 +5,7 @@ process and Dutch free text; and a text file of requests. All persons are invent
 """
 
 import random
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 
 import xlsxwriter
@@ -57,7 +57,7 @@ def placements(path: Path, number: int = 120, month: date = date(2023, 5, 1)) ->
 
 def _placement(draw: random.Random, line: int, month: date) -> list[object]:
     in_use = line < REALISED
-    end = datetime(month.year, month.month, 1 + line % 28, 9, 30)
+    end = datetime.combine(month + timedelta(days=line % 28), time(9, 30))
     begin = end - timedelta(days=150)
     moments = [begin + timedelta(days=16 * step, hours=step) for step in range(len(STEPS) - 1)]
     steps: list[object] = [*moments, end] if in_use else [*moments[:4], "", "", "", "", ""]

@@ -213,11 +213,11 @@ class Cells:
         }
         return {value: number for value, number in often.items() if value not in hidden}
 
-    def days_and_months(self) -> Iterable[tuple[int, int]]:
-        """First and second part of each date that does not begin with its year."""
+    def days_and_months(self) -> Iterable[tuple[str, int, int]]:
+        """Separator and the first two parts of each date that does not begin with its year."""
         for text in self.texts:
             if found := _DUTCH_DATE.fullmatch(text):
-                yield int(found["first"]), int(found["second"])
+                yield found["sep"], int(found["first"]), int(found["second"])
 
 
 def _number_kind(text: str) -> str | None:

@@ -34,6 +34,7 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _ZIP = b"PK\x03\x04"
+_NO_TEXT = [chr(code) for code in range(32) if chr(code) not in "\t\n\v\f\r"]
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def _workbook(path: Path, wanted: str | None) -> list[Grid]:
 def _text_file(head: bytes, more: bool) -> Grid:
     encodings = _encodings(head)
     text = head.decode(encodings[-1], errors="replace").removeprefix("\ufeff")
-    if text.count("\0") > len(text) // 100:
+    if sum(map(text.count, _NO_TEXT)) > len(text) // 100:
         raise DeliveryRejected(f"found a file that is no text, expected {EXPECTED}")
     if more:
         text = text[: text.rfind("\n") + 1]

@@ -26,6 +26,7 @@ LEAST_OFTEN = 5
 """A value that occurs less often is not shown."""
 MOST_CODES = 40
 LEAST_LIKE_A_CODE = 0.6
+LAST_MONTH = 12
 
 _DATE_WORDS = (
     *(("%d", "dd"), ("%Y", "yyyy"), ("%y", "yy"), ("%H:%M", "hh:mm"), ("%m", "mm")),
@@ -38,6 +39,7 @@ _NUMBER_WORDS = {
     "point": "numbers with a decimal point",
     "point groups": "numbers such as 1,234.5",
 }
+_YAML_WORDS = ("true", "false", "yes", "no", "on", "off", "null", "y", "n")
 _PERSONAL_WORDS = frozenset(
     [
         "naam",
@@ -197,11 +199,7 @@ def _concession(found: Found, dataset: str | None, is_new: bool) -> Iterator[str
     )
     yield (
         f"  from: {day}  # fill in: first day of the concession; "
-        + (
-            "this is the month of the earliest in the file"
-            if earliest
-            else "the file does not tell"
-        )
+        + ("that is the first month in the file" if earliest else "the file does not tell")
     )
     if is_new:
         yield "  municipalities: all  # fill in: all, or those that take part: [GM0202, GM0228]"
@@ -286,29 +284,39 @@ def _forms(found: Found) -> Counter[DateForm]:
     return forms
 
 
-def _day_and_month(found: Found) -> tuple[bool, bool]:
-    """Whether some date shows that the day comes first, and whether some shows the month does."""
-    pairs = [pair for place in _date_places(found) for pair in place.cells.days_and_months()]
-    return any(first > 12 for first, _ in pairs), any(second > 12 for _, second in pairs)
+def _firsts(found: Found) -> dict[str, set[str]]:
+    """By separator: `day`, `month` or both, as dates show that it comes first."""
+    firsts: dict[str, set[str]] = {}
+    for place in _date_places(found):
+        for separator, first, second in place.cells.days_and_months():
+            shown = firsts.setdefault(separator, set())
+            if first > LAST_MONTH:
+                shown.add("day")
+            if second > LAST_MONTH:
+                shown.add("month")
+    return firsts
 
 
 def _formats(found: Found, *, timed: bool) -> list[str]:
-    day_first, month_first = _day_and_month(found)
-    american = month_first and not day_first
+    firsts = _firsts(found)
     forms = [form for form, _ in _forms(found).most_common() if bool(form.time) == timed]
-    return list(dict.fromkeys(form.format(month_first=american) for form in forms))
+    return list(
+        dict.fromkeys(
+            form.format(month_first=firsts.get(form.separator) == {"month"}) for form in forms
+        )
+    )
 
 
 def _on_days_and_months(found: Found) -> Iterator[str]:
-    day_first, month_first = _day_and_month(found)
-    unsure = [form for form in _forms(found) if not form.year_first]
-    if unsure and not day_first and not month_first:
-        yield "# fill in: day or month first? No date in the file tells; the day is taken as first."
-    if day_first and month_first:
-        yield (
-            "# fill in: some dates have the day first and some the month. They cannot be told "
-            "apart; ask for another export."
-        )
+    for separator, shown in _firsts(found).items():
+        like = f"01{separator}02{separator}2003"
+        if not shown:
+            yield f"# fill in: is {like} a day in February? No date in the file tells; so taken."
+        elif len(shown) > 1:
+            yield (
+                f"# fill in: dates like {like} have the day first, and some the month. They cannot "
+                "be told apart; ask for another export."
+            )
 
 
 def _columns(found: Found) -> Iterator[list[str]]:
@@ -508,7 +516,13 @@ def _number(number: int, what: str) -> str:
 def scalar(text: str) -> str:
     """Text as YAML, without quotes where it needs none."""
     simple = re.fullmatch(r"[^\W\d_](?:[\w /()+%-]*[\w)%])?\.?", text)
-    words = ("true", "false", "yes", "no", "on", "off", "null", "y", "n", "ja", "nee")
-    if simple and text.lower() not in words:
+    if simple and text.isprintable() and text.lower() not in _YAML_WORDS:
         return text
-    return json.dumps(text, ensure_ascii=False)
+    return '"' + "".join(map(_escaped, text)) + '"'
+
+
+def _escaped(letter: str) -> str:
+    if letter in '"\\':
+        return "\\" + letter
+    # What a screen might take for a command, too.
+    return letter if letter.isprintable() else f"\\U{ord(letter):08x}"
