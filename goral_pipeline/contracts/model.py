@@ -53,6 +53,11 @@ class Column:
         return bool(self.properties.get("provenance", False))
 
     @property
+    def can_be_unreadable(self) -> bool:
+        """Whether a delivered text may be none of the column's type."""
+        return self.type not in ("VARCHAR", "BLOB")
+
+    @property
     def is_transient(self) -> bool:
         """Whether rules need the column, but nobody after staging."""
         return bool(self.properties.get("transient", False))

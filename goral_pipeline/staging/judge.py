@@ -7,6 +7,9 @@ breaks. Does not belong here: running it.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from goral_pipeline.checks import expectations
 from goral_pipeline.contracts import Column, Contract, Table
 from goral_pipeline.contracts.model import Rule, quote, type_rule
 from goral_pipeline.staging import pseudonym
@@ -24,15 +27,15 @@ def judged_table(contract: Contract, table: Table) -> str:
     """SQL that makes `judged_<table>` from `raw_<table>` (and its parent's judgement).
 
     Columns: row_id, record_number, every delivered column typed, `broken` (a list of structs rule,
-    column, found), outcome and reason.
+    column_name, found; empty where no rule is broken), outcome and reason. That of several rows
+    with one key only one is accepted is the work of `mark_duplicates`, which comes next.
     """
     columns = table.delivered_columns
     typed = ", ".join(f"{_typed(column)} as {column.name}" for column in columns)
     raw = ", ".join(f"{column.name} as raw_{column.name}" for column in columns)
-    breaks = ", ".join(
-        [_type_break(contract, column) for column in columns if _can_fail(column)]
-        + [_rule_break(contract, table, rule) for rule in table.rules]
-    )
+    checks = _checks(table)
+    holds = " and ".join(f"({check.holds})" for check in checks) or "true"
+    breaks = ", ".join(_entry(contract, check) for check in checks) or "null"
     parent = table.parent
     # Only what is needed of the parent: its columns have the names that rules speak of.
     join = (
@@ -41,46 +44,50 @@ def judged_table(contract: Contract, table: Table) -> str:
         if parent
         else ""
     )
-    parent_outcome = "outcome_of_parent" if parent else "'accepted'"
-    key = ", ".join(table.key)
-    version = f"{table.version_column} desc, " if table.version_column else ""
+    parent_outcome = "coalesce(outcome_of_parent, 'quarantined')" if parent else "'accepted'"
+    # What is told of a broken rule is made for the few rows that break one: a CASE computes each
+    # branch for its own rows only.
     return f"""
 create temp table judged_{table.name} as
 with typed as (
     select row_id, parent_row_id, record_number, {raw}, {typed} from raw_{table.name}
 ), ruled as (
-    select typed.*,
-        list_filter([{breaks}], entry -> entry is not null) as broken,
-        coalesce({parent_outcome}, 'quarantined') as parent_outcome
+    select typed.*, {parent_outcome} as parent_outcome,
+        case when {holds} then [] else list_filter([{breaks}], entry -> entry is not null) end
+            ::struct(rule varchar, column_name varchar, found varchar)[] as broken
     from typed {join}
-), first_judged as (
-    select *,
-        case
-            when parent_outcome = 'quarantined' then 'quarantined'
-            when parent_outcome = 'duplicate' then 'duplicate'
-            when len(broken) > 0 then 'quarantined'
-            else 'accepted'
-        end as first_outcome
-    from ruled
-), ranked as (
-    select *,
-        row_number() over (
-            partition by first_outcome, {key} order by {version}row_id
-        ) as place
-    from first_judged
 )
 select row_id, record_number, {", ".join(column.name for column in columns)}, broken,
     case
-        when first_outcome = 'accepted' and place > 1 then 'duplicate'
-        else first_outcome
+        when parent_outcome <> 'accepted' then parent_outcome
+        when len(broken) > 0 then 'quarantined'
+        else 'accepted'
     end as outcome,
     case
-        when first_outcome = 'accepted' then case when place > 1 then {quote(SAME_KEY)} else '' end
         when parent_outcome = 'quarantined' then {quote(PARENT_QUARANTINED)}
         when parent_outcome = 'duplicate' then {quote(PARENT_DUPLICATE)}
-        else broken[1].rule
+        when len(broken) > 0 then broken[1].rule
+        else ''
     end as reason
-from ranked
+from ruled
+"""
+
+
+def mark_duplicates(table: Table) -> str:
+    """SQL that leaves accepted one row a key: the latest version, else the first."""
+    key = ", ".join(table.key)
+    version = f"{table.version_column} desc, " if table.version_column else ""
+    # To group by a hash costs little, and leaves few rows to be ranked by their real key.
+    return f"""
+update judged_{table.name} set outcome = 'duplicate', reason = {quote(SAME_KEY)}
+where row_id in (
+    select row_id from judged_{table.name}
+    where outcome = 'accepted' and hash({key}) in (
+        select hash({key}) from judged_{table.name} where outcome = 'accepted'
+        group by all having count(*) > 1
+    )
+    qualify row_number() over (partition by {key} order by {version}row_id) > 1
+)
 """
 
 
@@ -116,12 +123,53 @@ order by record_number, row_id, rule
 """
 
 
+@dataclass(frozen=True)
+class _Check:
+    """A rule as a row is judged by it."""
+
+    rule: str
+    column: Column
+    holds: str
+    """SQL that is true or false, never null."""
+
+
+def _checks(table: Table) -> list[_Check]:
+    """All rules of a table: that values can be read first, then what the contract says of them."""
+    columns = {column.name: column for column in table.delivered_columns}
+    types = [
+        # The cheapest first, which settles it for nearly all rows.
+        _Check(
+            type_rule(c).name,
+            c,
+            f"raw_{c.name} is null or {c.name} is not null or not {_is_given(c)}",
+        )
+        for c in columns.values()
+        if _can_fail(c)
+    ]
+    return types + [_check(columns[rule.column], rule) for rule in table.rules]
+
+
+def _check(column: Column, rule: Rule) -> _Check:
+    if rule.name == f"{column.name}_required" and _can_fail(column):
+        # A value that cannot be read broke the type rule, not this one.
+        return _Check(rule.name, column, f"{column.name} is not null or {_is_given(column)}")
+    return _Check(rule.name, column, f"({rule.predicate}) is not false")
+
+
+def _can_fail(column: Column) -> bool:
+    return column.type not in ("VARCHAR", "BLOB")
+
+
+def _is_given(column: Column) -> str:
+    return f"nullif(trim(raw_{column.name}), '') is not null"
+
+
 def _typed(column: Column) -> str:
     name = column.name
     if column.personal == "pseudonymise":
         return f"case when {name} is not null then {pseudonym.expression(name)} end"
     if column.type == "VARCHAR":
-        return f"nullif(trim({name}), '')"
+        return f"nullif({pseudonym.trimmed(name)}, '')"
     if column.type == "BLOB":
         return f"unhex({name})"
     if column.type in ("INTEGER", "BIGINT"):
@@ -135,33 +183,12 @@ def _typed(column: Column) -> str:
     return f"try_cast({name} as {column.type})"
 
 
-def _can_fail(column: Column) -> bool:
-    return column.type not in ("VARCHAR", "BLOB")
-
-
-def _is_given(column: Column) -> str:
-    return f"nullif(trim(raw_{column.name}), '') is not null"
-
-
-def _type_break(contract: Contract, column: Column) -> str:
-    fails = f"{_is_given(column)} and {column.name} is null"
-    return _entry(contract, column, type_rule(column).name, fails)
-
-
-def _rule_break(contract: Contract, table: Table, rule: Rule) -> str:
-    column = next(column for column in table.columns if column.name == rule.column)
-    fails = f"not ({rule.predicate})"
-    if rule.name == f"{column.name}_required" and _can_fail(column):
-        # A value that cannot be read broke the type rule, not this one.
-        fails = f"{column.name} is null and not ({_is_given(column)})"
-    return _entry(contract, column, rule.name, fails)
-
-
-def _entry(contract: Contract, column: Column, rule: str, fails: str) -> str:
-    found = redacted(contract, column, f"raw_{column.name}")
+def _entry(contract: Contract, check: _Check) -> str:
+    name = check.column.name
+    found = redacted(contract, check.column, f"raw_{name}")
     return (
-        f"case when {fails} then struct_pack(rule := {quote(rule)}, "
-        f"column_name := {quote(column.name)}, found := {found}) end"
+        f"case when not ({check.holds}) then struct_pack(rule := {quote(check.rule)}, "
+        f"column_name := {quote(name)}, found := {found}) end"
     )
 
 
@@ -178,3 +205,49 @@ def redacted(contract: Contract, column: Column, text: str) -> str:
         return short
     letters = rf"regexp_replace({short}, '\p{{L}}', 'x', 'g')"
     return rf"regexp_replace({letters}, '\p{{N}}', '9', 'g')"
+
+
+# --- what the expectations of a delivery are judged on (`checks.expectations`) ---
+
+
+def rows_to_judge(table: Table) -> str:
+    """SQL for the received rows, in order: typed columns, and what only SQL can say of each row."""
+    looked_at = expectations.looked_at(table)
+    columns = [
+        "record_number",
+        *looked_at.typed,
+        *(
+            f"nullif({_holds(rule)}, false) as {expectations.computed(rule)}"
+            for rule in looked_at.given
+        ),
+        *(f"{_holds(rule)} as {expectations.computed(rule)}" for rule in looked_at.flags),
+        f"{_IS_SOUND} as {expectations.SOUND}",
+    ]
+    return (
+        f"select {', '.join(columns)} from (select *, {_RULES} from judged_{table.name}) "
+        "order by all"
+    )
+
+
+def counts_to_judge(table: Table) -> str:
+    """SQL for one row: rows received, then of each rule how many break it, and the first records.
+
+    The last of them is that a row is sound.
+    """
+    examples = expectations.MOST_RECORDS
+    columns = [f"(select count(*) from judged_{table.name})"]
+    for holds in (*(_holds(check.rule) for check in _checks(table)), _IS_SOUND):
+        broken = f"filter (where not ({holds}))"
+        columns += [f"count(*) {broken}", f"coalesce(min(record_number, {examples}) {broken}, [])"]
+    return (
+        f"select {', '.join(columns)} from (select *, {_RULES} from judged_{table.name} "
+        "where len(broken) > 0)"
+    )
+
+
+_RULES = "[entry.rule for entry in broken] as broken_rules"
+_IS_SOUND = f"not (outcome = 'quarantined' and reason <> {quote(PARENT_QUARANTINED)})"
+
+
+def _holds(rule: str) -> str:
+    return f"not list_contains(broken_rules, {quote(rule)})"

@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goral_pipeline import durable, parquet
+from goral_pipeline.checks import expectations
+from goral_pipeline.checks.expectations import Broken, Verdict
 from goral_pipeline.contracts import Contract, Table
 from goral_pipeline.contracts.model import type_rule
 from goral_pipeline.errors import DeliveryRejected
 from goral_pipeline.landing.ledger import Count, StagedFile, Staging
-from goral_pipeline.sources import Source, registry
+from goral_pipeline.sources import Source, registry, source_of_mapping
 from goral_pipeline.sources.reading import Reading
 from goral_pipeline.staging import judge, pseudonym
 
@@ -45,6 +47,8 @@ class Job:
     key: bytes | None
     memory_limit: str
     threads: int
+    mapping: Path | None = None
+    """The only layout that it may have; None: any that the dataset has."""
 
     @property
     def accepted_folder(self) -> Path:
@@ -62,6 +66,7 @@ def fingerprint(source: Source, key: bytes | None) -> str:
     from goral_pipeline.contracts import model
 
     code = [Path(module) for module in (__file__, judge.__file__, pseudonym.__file__)]
+    code += [Path(expectations.__file__), Path(expectations.__file__).with_name("gx.py")]
     code += [Path(parquet.__file__), Path(model.__file__)]
     digest = hashlib.sha256()
     for path in (source.contract.path, *code, *source.reading):
@@ -79,7 +84,7 @@ def stage(job: Job) -> Staging:
     """
     if (job.accepted_folder / RESULT_FILE).exists():
         return _read_result(job.accepted_folder / RESULT_FILE)
-    source = registry(job.home)[job.dataset]
+    source = source_of_mapping(job.mapping) if job.mapping else registry(job.home)[job.dataset]
     contract = source.contract
     con = _connect(job)
     try:
@@ -88,9 +93,13 @@ def stage(job: Job) -> Staging:
         for table in contract.tables:
             own = parameters if any(c.personal == "pseudonymise" for c in table.columns) else {}
             con.execute(judge.judged_table(contract, table), own)
+            con.execute(judge.mark_duplicates(table))
         counts = tuple(count for table in contract.tables for count in _counts(con, table))
-        _write_quarantine(con, job, contract)
-        _refuse_bad(contract, counts)
+        verdicts = tuple(
+            verdict for table in contract.tables for verdict in _judge(con, contract, table)
+        )
+        _write_quarantine(con, job, contract, verdicts)
+        _refuse_bad(contract, counts, verdicts)
         return _write_accepted(con, job, contract, counts)
     finally:
         con.close()
@@ -121,29 +130,50 @@ def _counts(con: duckdb.DuckDBPyConnection, table: Table) -> list[Count]:
     return [Count(table.name, outcome, reason, number) for outcome, reason, number in rows]
 
 
-def _refuse_bad(contract: Contract, counts: tuple[Count, ...]) -> None:
-    """Reject a delivery of which more than the contract's share of a table's rows is bad."""
-    for table in contract.tables:
-        own = [count for count in counts if count.table_name == table.name]
-        rows = sum(count.rows for count in own)
-        if rows == 0 and table.parent is None:
-            raise DeliveryRejected("found no records at all, expected one at least")
-        bad = [
-            count
-            for count in own
-            if count.outcome == "quarantined" and count.reason != judge.PARENT_QUARANTINED
-        ]
-        number = sum(count.rows for count in bad)
-        if number > contract.max_bad_share * rows:
-            worst = sorted(bad, key=lambda count: (-count.rows, count.reason))[:MOST_REASONS_SHOWN]
-            reasons = ", ".join(f"{count.reason} {count.rows} times" for count in worst)
-            raise DeliveryRejected(
-                f"{number} of {rows} {table.name} break a rule ({reasons}), expected at most "
-                f"{contract.max_bad_share:.1%}; the quarantine has the records and columns"
-            )
+def _judge(con: duckdb.DuckDBPyConnection, contract: Contract, table: Table) -> list[Verdict]:
+    """What becomes of the expectations of a table."""
+    if _one(con, f"select count(*) from raw_{table.name}") <= expectations.MOST_ROWS:
+        rows = con.execute(judge.rows_to_judge(table)).df()
+        return expectations.judge_rows(contract, table, rows)
+    number, *broken = con.execute(judge.counts_to_judge(table)).fetchall()[0]
+    counts = [Broken(*pair) for pair in zip(broken[::2], broken[1::2], strict=True)]
+    return expectations.judge_counts(contract, table, number, counts)
 
 
-def _write_quarantine(con: duckdb.DuckDBPyConnection, job: Job, contract: Contract) -> None:
+def _refuse_bad(
+    contract: Contract, counts: tuple[Count, ...], verdicts: tuple[Verdict, ...]
+) -> None:
+    """Reject a delivery that does not pass the gate.
+
+    Raises:
+        DeliveryRejected: when it has no records, or more of a table's rows are bad than may be.
+    """
+    for verdict in verdicts:
+        if verdict.severity == "critical" and not verdict.success:
+            raise DeliveryRejected(_refusal(contract, counts, verdict))
+
+
+def _refusal(contract: Contract, counts: tuple[Count, ...], verdict: Verdict) -> str:
+    if verdict.rule == expectations.HAS_ROWS:
+        return "found no records at all, expected one at least"
+    own = [count for count in counts if count.table_name == verdict.table]
+    bad = [
+        count
+        for count in own
+        if count.outcome == "quarantined" and count.reason != judge.PARENT_QUARANTINED
+    ]
+    worst = sorted(bad, key=lambda count: (-count.rows, count.reason))[:MOST_REASONS_SHOWN]
+    reasons = ", ".join(f"{count.reason} {count.rows} times" for count in worst)
+    return (
+        f"{verdict.violations} of {sum(count.rows for count in own)} {verdict.table} break a rule "
+        f"({reasons}), expected at most {contract.max_bad_share:.1%}; the quarantine has the "
+        "records and columns"
+    )
+
+
+def _write_quarantine(
+    con: duckdb.DuckDBPyConnection, job: Job, contract: Contract, verdicts: tuple[Verdict, ...]
+) -> None:
     import pyarrow as pa
 
     if job.quarantine_folder.exists():
@@ -160,6 +190,7 @@ def _write_quarantine(con: duckdb.DuckDBPyConnection, job: Job, contract: Contra
             )
             rows = broken.append_column("expected", expected)
             parquet.write(folder / f"{table.name}.parquet", rows.schema, rows.to_batches())
+        (folder / expectations.FILE).write_text(expectations.to_json(verdicts))
 
 
 def _expectations(table: Table) -> dict[str, str]:

@@ -10,10 +10,11 @@ import multiprocessing
 import os
 import signal
 import sys
+from collections.abc import Callable
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, SpawnContext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from goral_pipeline.errors import DeliveryRejected, StagingDied
 
@@ -21,20 +22,32 @@ if TYPE_CHECKING:
     from goral_pipeline.landing.ledger import Staging
     from goral_pipeline.staging.stage import Job
 
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+
 MIB = 1024 * 1024
 
 
 def stage_apart(job: Job, *, seconds: int, memory_mib: int) -> Staging:
-    """Stage a delivery in a process of its own.
+    """Stage a delivery in a process of its own; fails as `apart` does."""
+    from goral_pipeline.staging.stage import stage
+
+    return apart(stage, job, seconds=seconds, memory_mib=memory_mib)
+
+
+def apart(work: Callable[[Given], Made], given: Given, *, seconds: int, memory_mib: int) -> Made:
+    """Do work that reads what others sent, in a process of its own.
 
     Raises:
         DeliveryRejected: what staging says of the delivery; also when it crashed the parser or
             went over its limits, since running again would not help.
         StagingDied: when the process was killed from outside; running again may help.
     """
-    context = _context()
+    context = process_context()
     answers, answer = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(job, seconds, memory_mib, answer), daemon=True)
+    process = context.Process(
+        target=_work, args=(work, given, seconds, memory_mib, answer), daemon=True
+    )
     process.start()
     answer.close()
     try:
@@ -53,9 +66,9 @@ def stage_apart(job: Job, *, seconds: int, memory_mib: int) -> Staging:
             process.kill()
             process.join()
         answers.close()
-    if kind == "staged":
-        staging: Staging = content
-        return staging
+    if kind == "made":
+        made: Made = content
+        return made
     if kind == "rejected":
         raise DeliveryRejected(content)
     raise StagingDied(content)
@@ -63,11 +76,12 @@ def stage_apart(job: Job, *, seconds: int, memory_mib: int) -> Staging:
 
 def load_early() -> None:
     """Let the server of staging processes load its libraries while the caller does other things."""
-    if isinstance(_context(), ForkServerContext):
+    if isinstance(process_context(), ForkServerContext):
         forkserver.ensure_running()
 
 
-def _context() -> ForkServerContext | SpawnContext:
+def process_context() -> ForkServerContext | SpawnContext:
+    """How processes are started that need the libraries which staging needs."""
     # A server that has the libraries loaded forks a process a delivery in milliseconds. macOS's
     # own libraries do not survive a fork, so there each process starts anew.
     if sys.platform != "linux":
@@ -90,13 +104,13 @@ def _death(code: int | None) -> DeliveryRejected | StagingDied:
     )
 
 
-def _work(job: Job, seconds: int, memory_mib: int, answer: Connection) -> None:
-    from goral_pipeline.staging.stage import stage
-
+def _work(
+    work: Callable[[Given], Made], given: Given, seconds: int, memory_mib: int, answer: Connection
+) -> None:
     _limit(seconds, memory_mib)
     _fall_silent()
     try:
-        answer.send(("staged", stage(job)))
+        answer.send(("made", work(given)))
     except DeliveryRejected as error:
         answer.send(("rejected", str(error)))
     except MemoryError:
