@@ -1,4 +1,4 @@
-"""The status report: what the ledger and the pointer say, as plain rows.
+"""The status report: what ledger, quarantine, warehouse and pointer say, as plain rows.
 
 Does not belong here: printing it.
 """
@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from goral_pipeline.checks import expectations
 from goral_pipeline.checks.reconciliation import totals
 from goral_pipeline.publishing import manifest
 from goral_pipeline.sources import contracts
+from goral_pipeline.warehouse import build
 
 if TYPE_CHECKING:
     from goral_pipeline.landing.ledger import Current, Delivery, Ledger
@@ -19,10 +21,10 @@ NOTHING = {"received": None, "accepted": None, "duplicate": None, "quarantined":
 
 
 def report(settings: Settings, ledger: Ledger) -> dict[str, Any]:
-    """Every dataset and partition with a delivery, and what is published.
+    """Every dataset and partition with a delivery, what is implausible, and what is published.
 
-    `state` is that of the newest delivery; the counts are of the one in use, by table and, at the
-    top, of the dataset's records.
+    `state` is that of the newest delivery; the counts and the rules broken are of the one in use,
+    by table and, at the top, of the dataset's records.
     """
     newest = {(d.dataset, d.partition): d for d in ledger.deliveries()}
     pointed = {(c.delivery.dataset, c.delivery.partition): c for c in ledger.current()}
@@ -30,6 +32,7 @@ def report(settings: Settings, ledger: Ledger) -> dict[str, Any]:
         "partitions": [
             _partition(settings, ledger, newest[key], pointed.get(key)) for key in sorted(newest)
         ],
+        "implausible": _implausible(settings),
         "published": manifest.latest(settings.drops),
     }
 
@@ -47,6 +50,7 @@ def _partition(
         "state": delivery.state,
         "received_at": delivery.received_at.isoformat(timespec="seconds"),
         **tables.get(records, NOTHING),
+        "rules_broken": _rules_broken(settings, current) if current else [],
         "demo": delivery.demo,
         "newest": delivery.delivery_id,
         "in_use": current.delivery.delivery_id if current else None,
@@ -61,3 +65,19 @@ def _tables(ledger: Ledger, current: Current) -> dict[str, dict[str, int]]:
         file.table_name: {"received": file.received, **ended.get(file.table_name, {})}
         for file in current.files
     }
+
+
+def _rules_broken(settings: Settings, current: Current) -> list[dict[str, Any]]:
+    """Which expectations rows of it did not meet, the worst first."""
+    folder = settings.quarantine / current.delivery.dataset / current.staging_id
+    failed = [verdict for verdict in expectations.read(folder) if not verdict.success]
+    return [
+        {"table": verdict.table, "rule": verdict.rule, "violations": verdict.violations}
+        for verdict in sorted(failed, key=lambda one: (-one.violations, one.table, one.rule))
+    ]
+
+
+def _implausible(settings: Settings) -> list[dict[str, Any]]:
+    """What the warehouse in use was found to hold that someone should look at."""
+    found = build.findings(settings.warehouse / build.FILE)
+    return [finding for finding in found if not finding.pop("passed")]

@@ -246,14 +246,24 @@ CHECKS = (
         bound="at most",
         unit="% more or less than RVO",
         sql="""
+            -- Of the whole region: in the mart itself it is seen by municipality.
+            with totals as (
+                select
+                    month,
+                    sum(ndw_dotnl)::bigint as ndw_dotnl,
+                    sum(rvo)::bigint as rvo
+                from marts.mart_charge_point_comparison
+                where kind = 'total' and ndw_dotnl is not null and rvo is not null
+                group by month
+            )
             select
                 'ndw_dotnl/locations' as dataset,
                 month as period,
-                municipality_code as area_code,
-                round(100 * abs(ndw_dotnl_minus_rvo) / rvo, 1) as observed,
+                '' as area_code,
+                round(100 * abs(ndw_dotnl - rvo) / rvo, 1) as observed,
                 format('{} charge points by DOT-NL, {} by RVO', ndw_dotnl, rvo) as message
-            from marts.mart_charge_point_comparison
-            where kind = 'total' and ndw_dotnl_minus_rvo is not null and rvo >= $smallest
+            from totals
+            where rvo > 0
         """,
     ),
     Check(

@@ -1,4 +1,4 @@
-"""Assets of the warehouse and the drop: placement, dbt's models, publication."""
+"""Assets of the warehouse and the drop: placement, dbt's models, plausibility, publication."""
 
 # No postponed annotations here: Dagster reads those of context and config.
 
@@ -15,6 +15,7 @@ from dagster_dbt import (
     dbt_assets,
 )
 
+from goral_pipeline.checks.plausibility import CHECKS, Check
 from goral_pipeline.contracts import Contract, derived, staged
 from goral_pipeline.landing import open_ledger
 from goral_pipeline.orchestration.ingestion_assets import staging_key
@@ -24,6 +25,7 @@ from goral_pipeline.sources import contracts
 
 PLACEMENT_KEY = dg.AssetKey(["staging", "derived", "location_municipality"])
 DROP_KEY = dg.AssetKey(["publishing", "drop"])
+FIRST_FEW = 5
 MANIFEST = DBT_PROJECT / "target" / "manifest.json"
 
 
@@ -84,7 +86,7 @@ def _source_keys() -> dict[str, dg.AssetKey]:
 
 
 def warehouse_assets(settings: Settings) -> list[dg.AssetsDefinition]:
-    """Placement, dbt and drop: not by month, for each looks at all pointers."""
+    """Placement, dbt, plausibility and drop: not by month, for each looks at all pointers."""
 
     @dg.asset(
         key=PLACEMENT_KEY,
@@ -133,6 +135,21 @@ def warehouse_assets(settings: Settings) -> list[dg.AssetsDefinition]:
             ).stream()
             build.swap_in(settings, wanted)
 
+    # Judged when the warehouse was built; here it is told. It blocks nothing.
+    @dg.multi_asset_check(
+        name="plausibility",
+        specs=[dg.AssetCheckSpec(check.name, asset=_mart_key(check)) for check in CHECKS],
+        can_subset=True,
+    )
+    def plausibility(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+        from goral_pipeline.warehouse import build
+
+        found = build.findings(settings.warehouse / build.FILE)
+        selected = {key.name for key in context.selected_asset_check_keys}
+        for check in CHECKS:
+            if check.name in selected:
+                yield _check_result(check, [f for f in found if f["check_name"] == check.name])
+
     @dg.asset(
         key=DROP_KEY,
         deps=[warehouse],
@@ -155,4 +172,26 @@ def warehouse_assets(settings: Settings) -> list[dg.AssetsDefinition]:
             }
         )
 
-    return [location_municipality, warehouse, drop]
+    return [location_municipality, warehouse, plausibility, drop]
+
+
+def _mart_key(check: Check) -> dg.AssetKey:
+    return dg.AssetKey(["warehouse", "marts", check.mart])
+
+
+def _check_result(check: Check, found: list[dict[str, Any]]) -> dg.AssetCheckResult:
+    """What one check found, the first of it as metadata."""
+    implausible = [finding for finding in found if not finding["passed"]]
+    return dg.AssetCheckResult(
+        check_name=check.name,
+        asset_key=_mart_key(check),
+        passed=not implausible,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "found": len(implausible),
+            "first": [
+                {name: finding[name] for name in ("dataset", "period", "area_code", "message")}
+                for finding in implausible[:FIRST_FEW]
+            ],
+        },
+    )

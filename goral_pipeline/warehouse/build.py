@@ -1,7 +1,8 @@
 """Building the warehouse: a new DuckDB file, filled by dbt, swapped in whole.
 
-Belongs here: which staged files go in, the views dbt reads them by, the swap. dbt itself is run by
-the caller between `prepare` and `swap_in`, for Dagster wants to see its events.
+Belongs here: which staged files go in, the views dbt reads them by, the swap, and what is kept in
+the file of its plausibility. dbt itself is run by the caller between `prepare` and `swap_in`, for
+Dagster wants to see its events.
 """
 
 from __future__ import annotations
@@ -9,14 +10,17 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goral_pipeline import durable
+from goral_pipeline.checks import plausibility
 from goral_pipeline.contracts import Contract, Table, derived, staged
 from goral_pipeline.contracts.generate import CONCESSIONS_COLUMNS, DELIVERIES_COLUMNS
 from goral_pipeline.contracts.model import quote
@@ -24,6 +28,7 @@ from goral_pipeline.errors import GoralError
 from goral_pipeline.landing.ledger import Current, Ledger
 from goral_pipeline.settings import DBT_PROJECT
 from goral_pipeline.sources import concessions, contracts
+from goral_pipeline.staging import worker
 from goral_pipeline.warehouse import placement
 
 if TYPE_CHECKING:
@@ -133,17 +138,31 @@ def current_fingerprint(path: Path) -> str | None:
 
 
 def build_info(path: Path) -> dict[str, Any] | None:
-    """What a warehouse file says of itself: fingerprint, demo; None where there is none."""
+    """What a warehouse file says of itself; None where there is none.
+
+    `fingerprint` is of its inputs, `judged_by` of the checks of plausibility; `demo`.
+    """
+    rows = _read(path, "from main.build_info")
+    return rows[0] if rows else None
+
+
+def findings(path: Path) -> list[dict[str, Any]]:
+    """What was found implausible in a warehouse, and what was judged; none where there is none."""
+    return _read(path, "from main.plausibility") or []
+
+
+def _read(path: Path, sql: str) -> list[dict[str, Any]] | None:
     import duckdb
 
     if not path.is_file():
         return None
     try:
         with duckdb.connect(str(path), read_only=True) as con:
-            row = con.execute("select fingerprint, demo from main.build_info").fetchone()
+            result = con.execute(sql)
+            names = [column[0] for column in result.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
     except duckdb.Error as error:
         raise unreadable(path, error) from None
-    return {"fingerprint": row[0], "demo": row[1]} if row else None
 
 
 def unreadable(path: Path, error: Exception) -> GoralError:
@@ -186,6 +205,8 @@ def prepare(settings: Settings, wanted: Inputs) -> Path:
             f"{len(lost)} staged files are gone, {lost[0]} the first; `goral run --no-fetch` over "
             "their months stages them again from landing"
         )
+    # What the plausibility is judged with loads while dbt is at work.
+    worker.load_early()
     path = settings.warehouse / BUILDING
     _remove(path)
     _lend_parsed_project(settings)
@@ -201,19 +222,30 @@ def prepare(settings: Settings, wanted: Inputs) -> Path:
 
 
 def swap_in(settings: Settings, wanted: Inputs, goal: Path | None = None) -> Path:
-    """Finish the file that dbt filled and let it take the warehouse's name in one step."""
+    """Finish the file that dbt filled and let it take the warehouse's name in one step.
+
+    Raises:
+        GoralError: when its plausibility could not be judged.
+    """
     import duckdb
 
     path = settings.warehouse / BUILDING
     goal = goal or settings.warehouse / FILE
+    found = _judge(settings, path)
     with duckdb.connect(str(path)) as con:
         for schema in SCHEMAS_OF_THE_BUILD:
             # Views on files that a locked-down reader may not open, under paths of this machine.
             con.execute(f"drop schema if exists {schema} cascade")
         con.execute(
-            "create table main.build_info as select $fingerprint as fingerprint, $demo as demo",
-            {"fingerprint": wanted.fingerprint, "demo": wanted.demo},
+            "create table main.build_info as select $fingerprint as fingerprint, $demo as demo, "
+            "$judged_by as judged_by",
+            {
+                "fingerprint": wanted.fingerprint,
+                "demo": wanted.demo,
+                "judged_by": plausibility.fingerprint(),
+            },
         )
+        _keep_findings(con, found)
         con.execute(
             "create table main.build_inputs (relation varchar, path varchar, sha256 varchar, "
             "delivery_id varchar)"
@@ -241,8 +273,13 @@ def dbt_environment(settings: Settings) -> dict[str, str]:
 
 
 def is_up_to_date(settings: Settings, wanted: Inputs) -> bool:
-    """Whether the warehouse was built from just these inputs."""
-    return current_fingerprint(settings.warehouse / FILE) == wanted.fingerprint
+    """Whether the warehouse was built from just these inputs, and judged as it would be now."""
+    # What it is judged by is no input: another threshold asks for a build, not for another drop.
+    info = build_info(settings.warehouse / FILE) or {}
+    return (info.get("fingerprint"), info.get("judged_by")) == (
+        wanted.fingerprint,
+        plausibility.fingerprint(),
+    )
 
 
 def _lend_parsed_project(settings: Settings) -> None:
@@ -283,6 +320,35 @@ def _create_table(
         marks = ", ".join("?" for _ in columns)
         values = [[row[column] for column in columns] for row in rows]
         con.executemany(f"insert into staged.{name} values ({marks})", values)
+
+
+def _judge(settings: Settings, path: Path) -> list[plausibility.Finding]:
+    """Judge plausibility where the libraries for it are loaded: in a process apart."""
+    with ProcessPoolExecutor(1, mp_context=worker.process_context()) as apart:
+        judged = apart.submit(
+            plausibility.find, path, settings.duckdb_memory_limit, settings.duckdb_threads
+        )
+        try:
+            return judged.result()
+        except BrokenProcessPool:
+            raise GoralError(
+                "the process that judges the warehouse's plausibility ended without an answer: "
+                "killed from outside, or out of memory; run again"
+            ) from None
+
+
+def _keep_findings(con: duckdb.DuckDBPyConnection, found: Sequence[plausibility.Finding]) -> None:
+    con.execute(
+        "create table main.plausibility (check_name varchar, dataset varchar, period varchar, "
+        "area_code varchar, severity varchar, passed boolean, observed double, expected varchar, "
+        "message varchar)"
+    )
+    if found:
+        con.executemany(
+            "insert into main.plausibility values ($check_name, $dataset, $period, $area_code, "
+            "$severity, $passed, $observed, $expected, $message)",
+            [asdict(finding) for finding in found],
+        )
 
 
 def _received(current: Current) -> tuple[datetime, str]:

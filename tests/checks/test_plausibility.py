@@ -206,16 +206,15 @@ def test_two_months_are_no_neighbourhood(con: duckdb.DuckDBPyConnection) -> None
 
 
 def test_sources_that_differ_are_found(con: duckdb.DuckDBPyConnection) -> None:
-    row = {"month": "2022-11", "kind": "total", "rvo": 200}
-    rows = [
-        row | {"municipality_code": BARNEVELD, "ndw_dotnl": 210, "ndw_dotnl_minus_rvo": 10},
-        row | {"municipality_code": ERMELO, "ndw_dotnl": 100, "ndw_dotnl_minus_rvo": -100},
-    ]
-    insert(con, "mart_charge_point_comparison", rows)
-    (finding,) = found(con, "sources_differ", limit=25, smallest=50)
-    assert (finding.period, finding.area_code, finding.observed) == ("2022-11", ERMELO, 50.0)
-    assert finding.message == "100 charge points by DOT-NL, 200 by RVO"
-    assert not found(con, "sources_differ", limit=25, smallest=201)
+    may = {"month": "2022-05", "kind": "total", "rvo": 200, "ndw_dotnl": 190}
+    june = {"month": "2022-06", "kind": "total", "rvo": 200, "ndw_dotnl": 100}
+    july = {"month": "2022-07", "kind": "total", "rvo": None, "ndw_dotnl": 100}
+    for municipality in (BARNEVELD, ERMELO):
+        rows = [row | {"municipality_code": municipality} for row in (may, june, july)]
+        insert(con, "mart_charge_point_comparison", rows)
+    (finding,) = found(con, "sources_differ", limit=25)
+    assert (finding.period, finding.area_code, finding.observed) == ("2022-06", None, 50.0)
+    assert finding.message == "200 charge points by DOT-NL, 400 by RVO"
 
 
 # ── requests ─────────────────────────────────────────────────────────────────────────────────────

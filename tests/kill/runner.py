@@ -77,11 +77,11 @@ def start_forkserver() -> list[int]:
 
     from goral_pipeline.staging import worker
 
-    worker._context()
+    worker.process_context()
     multiprocessing.forkserver.ensure_running()
     pid = multiprocessing.forkserver._forkserver._forkserver_pid
     # Its first child shows that it has loaded everything.
-    ready = worker._context().Process(target=int)
+    ready = worker.process_context().Process(target=int)
     ready.start()
     ready.join()
     return [pid]
