@@ -239,12 +239,16 @@ def _write_table(
 
 
 def _months(con: duckdb.DuckDBPyConnection, table: Table) -> list[tuple[str, str, int]]:
-    """The months that the accepted rows fall in; a snapshot's month is its partition."""
+    """The months that the accepted rows fall in; a snapshot's month is its partition.
+
+    Rows not dated yet, such as stations that are still being placed, fall in none.
+    """
     if table.month_column is None:
         return []
     rows = con.execute(
         f"select strftime({table.month_column}, '%Y-%m'), count(*) from judged_{table.name} "
-        "where outcome = 'accepted' group by all order by all"
+        f"where outcome = 'accepted' and {table.month_column} is not null "
+        "group by all order by all"
     ).fetchall()
     return [(table.name, month, number) for month, number in rows]
 
