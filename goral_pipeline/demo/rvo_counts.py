@@ -138,6 +138,7 @@ def coverage_workbook(month: str) -> bytes:
             ),
         ]
         for one in municipalities()
+        if one.in_region
     ]
     headers = ("Gemeente", "Laadpunten per elektrisch voertuig")
     return workbook("Dekking (DEMO)", (), headers, rows)
