@@ -8,13 +8,14 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from goral_pipeline.contracts import staged
+from goral_pipeline.checks import plausibility
 from goral_pipeline.errors import GoralError
 from goral_pipeline.landing import open_ledger
 from goral_pipeline.landing.ledger import Ledger
 from goral_pipeline.orchestration import build as definitions
 from goral_pipeline.orchestration import run as orchestration
 from goral_pipeline.settings import Settings
+from goral_pipeline.sources import registry
 from goral_pipeline.warehouse import as_of, build
 from goral_pipeline.warehouse import query as warehouse
 from tests.conftest import every_file, goral
@@ -25,9 +26,23 @@ COUNT = "select count(*) as number from marts.dim_municipality"
 def only_build(settings: Settings) -> tuple[orchestration.Outcome, list[str]]:
     """What a run does after ingestion: place, build, publish."""
     told: list[str] = []
-    nothing: dict[str, list[str]] = {dataset: [] for dataset in staged()}
+    nothing: dict[str, list[str]] = {dataset: [] for dataset in registry(settings.home_folder)}
     outcome = orchestration.run_assets(settings, nothing, fetch=False, progress=told.append)
     return outcome, told
+
+
+def fill_from(old: Path, building: Path) -> None:
+    """What dbt would do: here all marts are those of another warehouse."""
+    with duckdb.connect(str(building)) as con:
+        con.execute(f"attach '{old}' as old (read_only)")
+        for schema in ("marts", "intermediate", "reference"):
+            con.execute(f"create schema {schema}")
+        made = con.execute(
+            "select schema_name || '.' || table_name from duckdb_tables() "
+            "where database_name = 'old' and schema_name <> 'main'"
+        )
+        for (name,) in made.fetchall():
+            con.execute(f"create table {name} as from old.{name}")
 
 
 @pytest.fixture
@@ -53,10 +68,9 @@ def test_readers_keep_the_old_file_while_a_new_one_is_swapped_in(
         wanted = build.inputs(settings, ledger)
         inode = path.stat().st_ino
         building = build.prepare(settings, wanted)
+        fill_from(path, building)
         with duckdb.connect(str(building)) as con:
-            for schema in ("marts", "intermediate", "reference"):
-                con.execute(f"create schema {schema}")
-            con.execute("create table marts.dim_municipality as select 1 as code")
+            con.execute("delete from marts.dim_municipality where municipality_code <> 'GM0202'")
         assert path.stat().st_ino == inode, "building goes on beside"
         build.swap_in(settings, wanted)
         assert path.stat().st_ino != inode
@@ -70,7 +84,11 @@ def test_readers_keep_the_old_file_while_a_new_one_is_swapped_in(
 def test_a_warehouse_tells_what_it_was_built_from(settings: Settings, ledger: Ledger) -> None:
     path = settings.warehouse / build.FILE
     wanted = build.inputs(settings, ledger)
-    assert build.build_info(path) == {"fingerprint": wanted.fingerprint, "demo": True}
+    assert build.build_info(path) == {
+        "fingerprint": wanted.fingerprint,
+        "demo": True,
+        "judged_by": plausibility.fingerprint(),
+    }
     with duckdb.connect(str(path), read_only=True) as con:
         files = con.execute("select relation, path, sha256 from main.build_inputs").fetchall()
     assert sorted(files) == sorted((f.relation, f.path, f.sha256) for f in wanted.files)
@@ -206,6 +224,7 @@ def test_before_the_first_delivery_there_is_an_empty_warehouse_that_builds(
         assert warehouse.query(con, COUNT).to_pylist() == [{"number": 77}]
         for mart in ("mart_charge_points", "mart_requests", "indicator_values", "dim_month"):
             assert warehouse.query(con, f"from {mart}").num_rows == 0
+        assert warehouse.query(con, "from plausibility").num_rows == 0
     assert (build.build_info(path) or {})["demo"] is False
     now = every_file(demo_home / "warehouse"), every_file(demo_home / "drops")
     del now[0][path.name]

@@ -34,7 +34,7 @@ def test_marts_are_found_without_their_schema(con: duckdb.DuckDBPyConnection) ->
 
 def test_intermediate_models_and_reference_lists_too(con: duckdb.DuckDBPyConnection) -> None:
     assert rows(con, "select status from int_charge_points limit 1")
-    assert rows(con, "select * from fast_charging_definitions")
+    assert rows(con, "select * from charge_point_definitions")
 
 
 @pytest.mark.parametrize(
