@@ -30,10 +30,6 @@ def value(area: Any = "gemeente_106", text: Any = "12") -> Row:
     return {"ExternalCode": area, "ValueString": text}
 
 
-def fillers(number: int) -> list[Row]:
-    return [value(f"gemeente_{place}") for place in range(1000, 1000 + number)]
-
-
 def pages_file(tmp_path: Path, *pages: str) -> Path:
     file = tmp_path / "pages.ndjson"
     file.write_text("".join(pages))
@@ -63,68 +59,63 @@ def test_all_variables_asked_for_are_known_when_read() -> None:
     } == KINDS
 
 
-@pytest.mark.parametrize(
-    ("period", "month"), [("m1y2022", "2022-01"), ("m10y2026", "2026-10"), ("m12y2020", "2020-12")]
-)
-def test_a_month_of_klimaatmonitor_is_a_month(tmp_path: Path, period: str, month: str) -> None:
-    (row,) = staged(tmp_path, page(PUBLIC_REGULAR, [value()], period)).accepted(
-        "charge_point_counts"
-    )
-    assert row["month"] == month
+def test_a_month_of_klimaatmonitor_is_a_month(tmp_path: Path) -> None:
+    months = {"m1y2022": "2022-01", "m10y2026": "2026-10", "m12y2020": "2020-12"}
+    pages = [page(PUBLIC_REGULAR, [value()], period) for period in months]
+    rows = staged(tmp_path, *pages).accepted("charge_point_counts")
+    assert {row["month"] for row in rows} == set(months.values())
 
 
-@pytest.mark.parametrize(
-    ("area", "code"),
-    [("gemeente_3", "GM0003"), ("gemeente_1955", "GM1955"), ("gemeente_0106", "GM0106")],
-)
-def test_a_municipalitys_code_has_four_digits(tmp_path: Path, area: str, code: str) -> None:
-    (row,) = staged(tmp_path, page(PUBLIC_REGULAR, [value(area)])).accepted("charge_point_counts")
-    assert row["municipality_code"] == code
+def test_a_municipalitys_code_has_four_digits(tmp_path: Path) -> None:
+    areas = ["gemeente_3", "gemeente_1955", "gemeente_0106"]
+    rows = staged(tmp_path, page(PUBLIC_REGULAR, [value(area) for area in areas]))
+    found = {row["municipality_code"] for row in rows.accepted("charge_point_counts")}
+    assert found == {"GM0003", "GM1955", "GM0106"}
 
 
-@pytest.mark.parametrize(
-    ("text", "number"), [("12", 12), ("12.0", 12), (" 7 ", 7), ("0", 0), (12, 12), (12.0, 12)]
-)
-def test_whole_numbers_are_read_however_they_are_written(
-    tmp_path: Path, text: Any, number: int
-) -> None:
-    rows = staged(tmp_path, page(PUBLIC_REGULAR, [value(text=text)]))
-    assert rows.accepted("charge_point_counts")[0]["charge_points"] == number
+def test_whole_numbers_are_read_however_they_are_written(tmp_path: Path) -> None:
+    texts: list[tuple[Any, int]] = [
+        ("12", 12),
+        ("12.0", 12),
+        (" 7 ", 7),
+        ("0", 0),
+        (8, 8),
+        (9.0, 9),
+    ]
+    values = [value(f"gemeente_{n}", text) for n, (text, _) in enumerate(texts)]
+    rows = staged(tmp_path, page(PUBLIC_REGULAR, values)).accepted("charge_point_counts")
+    assert [row["charge_points"] for row in rows] == [number for _, number in texts]
 
 
-@pytest.mark.parametrize(
-    ("text", "rule"),
-    [
-        (None, "charge_points_required"),
-        ("", "charge_points_required"),
-        (" ", "charge_points_required"),
-        ("12.5", "charge_points_type"),
-        ("1.234", "charge_points_type"),
-        ("1,0", "charge_points_type"),
-        ("x", "charge_points_type"),
-        ("NaN", "charge_points_type"),
-        (True, "charge_points_type"),
-        ({"a": 1}, "charge_points_type"),
-        ("-1", "charge_points_range"),
-        ("1000001", "charge_points_range"),
-    ],
-)
-def test_what_is_no_count_is_quarantined_and_never_zero(
-    tmp_path: Path, text: Any, rule: str
-) -> None:
-    made = staged(tmp_path, page(PUBLIC_REGULAR, [*fillers(60), value(text=text)]))
-    assert made.counts["charge_point_counts"] == {"accepted": 60, "quarantined": 1}
-    (broken,) = made.quarantine("charge_point_counts")
-    assert (broken["record_number"], broken["rule"]) == (61, rule)
+WRONG_VALUES: list[tuple[Row, str]] = [
+    (value(text=None), "charge_points_required"),
+    (value(text=""), "charge_points_required"),
+    (value(text=" "), "charge_points_required"),
+    ({"ExternalCode": "gemeente_106"}, "charge_points_required"),
+    (value(text="12.5"), "charge_points_type"),
+    (value(text="1.234"), "charge_points_type"),
+    (value(text="1,0"), "charge_points_type"),
+    (value(text="x"), "charge_points_type"),
+    (value(text="NaN"), "charge_points_type"),
+    (value(text=True), "charge_points_type"),
+    (value(text={"a": 1}), "charge_points_type"),
+    (value(text="-1"), "charge_points_range"),
+    (value(text="1000001"), "charge_points_range"),
+    *(
+        (value(area), "municipality_code_pattern")
+        for area in ("nederland_1", "provincie_25", "gemeente_12345", "gemeente_", 106)
+    ),
+    (value(None), "municipality_code_required"),
+]
 
 
-@pytest.mark.parametrize(
-    "area", ["nederland_1", "provincie_25", "gemeente_12345", "gemeente_", 106]
-)
-def test_an_area_that_is_no_municipality_is_quarantined(tmp_path: Path, area: Any) -> None:
-    made = staged(tmp_path, page(PUBLIC_REGULAR, [*fillers(60), value(area)]))
-    (broken,) = made.quarantine("charge_point_counts")
-    assert broken["rule"] == "municipality_code_pattern"
+def test_what_is_no_count_of_a_municipality_is_quarantined_and_never_zero(tmp_path: Path) -> None:
+    good = [value(f"gemeente_{place}") for place in range(1000, 2000)]
+    wrong = [one for one, _ in WRONG_VALUES]
+    made = staged(tmp_path, page(PUBLIC_REGULAR, [*wrong, *good]))
+    assert made.counts["charge_point_counts"] == {"accepted": 1000, "quarantined": len(wrong)}
+    found = [(row["record_number"], row["rule"]) for row in made.quarantine("charge_point_counts")]
+    assert found == [(n, rule) for n, (_, rule) in enumerate(WRONG_VALUES, start=1)]
 
 
 @pytest.mark.parametrize(

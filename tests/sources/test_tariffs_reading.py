@@ -155,48 +155,56 @@ def test_restrictions_of_another_shape_are_quarantined(tmp_path: Path, garbage: 
 # ── what breaks a rule ───────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
-    ("change", "rule"),
-    [
-        ({"country_code": "nl"}, "country_code_pattern"),
-        ({"country_code": None}, "country_code_required"),
-        ({"party_id": "ABCD"}, "party_id_pattern"),
-        ({"party_id": None}, "party_id_required"),
-        ({"id": "x" * 37}, "tariff_id_pattern"),
-        ({"id": None}, "tariff_id_required"),
-        ({"currency": "euro"}, "currency_pattern"),
-        ({"currency": None}, "currency_required"),
-        ({"type": "CHEAP"}, "tariff_type_code"),
-        ({"last_updated": "2026-02-30T00:00:00Z"}, "last_updated_type"),
-        ({"last_updated": None}, "last_updated_required"),
-    ],
-)
-def test_each_rule_of_tariffs_is_kept(tmp_path: Path, change: Row, rule: str) -> None:
-    found = rejected(tmp_path, tariff(**change))
-    assert rule in {row["rule"] for row in found["tariffs"]}
-    assert {row["rule"] for row in found["price_components"]} == {"parent_quarantined"}
+WRONG_TARIFFS: list[tuple[Row, str]] = [
+    ({"country_code": "nl"}, "country_code_pattern"),
+    ({"country_code": None}, "country_code_required"),
+    ({"party_id": "ABCD"}, "party_id_pattern"),
+    ({"party_id": None}, "party_id_required"),
+    ({"id": "x" * 37}, "tariff_id_pattern"),
+    ({"id": None}, "tariff_id_required"),
+    ({"currency": "euro"}, "currency_pattern"),
+    ({"currency": None}, "currency_required"),
+    ({"type": "CHEAP"}, "tariff_type_code"),
+    ({"last_updated": "2026-02-30T00:00:00Z"}, "last_updated_type"),
+    ({"last_updated": None}, "last_updated_required"),
+]
+WRONG_COMPONENTS: list[tuple[Row, str]] = [
+    ({"type": "ENERGIE"}, "component_type_code"),
+    ({"type": None}, "component_type_required"),
+    ({"price": -0.01}, "price_range"),
+    ({"price": 1000.01}, "price_range"),
+    ({"price": "gratis"}, "price_type"),
+    ({"price": None}, "price_required"),
+    ({"vat": 101}, "vat_pct_range"),
+    ({"vat": "21 %"}, "vat_pct_type"),
+    ({"step_size": -1}, "step_size_range"),
+    ({"step_size": 1.5}, "step_size_type"),
+    ({"step_size": None}, "step_size_required"),
+]
 
 
-@pytest.mark.parametrize(
-    ("change", "rule"),
-    [
-        ({"type": "ENERGIE"}, "component_type_code"),
-        ({"type": None}, "component_type_required"),
-        ({"price": -0.01}, "price_range"),
-        ({"price": 1000.01}, "price_range"),
-        ({"price": "gratis"}, "price_type"),
-        ({"price": None}, "price_required"),
-        ({"vat": 101}, "vat_pct_range"),
-        ({"vat": "21 %"}, "vat_pct_type"),
-        ({"step_size": -1}, "step_size_range"),
-        ({"step_size": 1.5}, "step_size_type"),
-        ({"step_size": None}, "step_size_required"),
-    ],
-)
-def test_each_rule_of_price_components_is_kept(tmp_path: Path, change: Row, rule: str) -> None:
-    found = rejected(tmp_path, tariff(elements=[element(None, component(**change))]))
-    assert rule in {row["rule"] for row in found["price_components"]}
+def test_each_rule_of_tariffs_is_kept_and_holds_back_the_prices(tmp_path: Path) -> None:
+    rows = [tariff(f"T{n}") | change for n, (change, _) in enumerate(WRONG_TARIFFS)]
+    found = rejected(tmp_path, *rows)
+    assert rules(found["tariffs"]) == [rule for _, rule in WRONG_TARIFFS]
+    assert rules(found["price_components"]) == ["parent_quarantined"] * len(WRONG_TARIFFS)
+
+
+def test_each_rule_of_price_components_is_kept(tmp_path: Path) -> None:
+    rows = [
+        tariff(f"T{n}", elements=[element(None, component(**change))])
+        for n, (change, _) in enumerate(WRONG_COMPONENTS)
+    ]
+    found = rejected(tmp_path, *rows)
+    assert rules(found["price_components"]) == [rule for _, rule in WRONG_COMPONENTS]
     assert found["tariffs"] == []
+
+
+def rules(quarantine: list[Row]) -> list[str]:
+    """The one rule that each record breaks, in the order of the records."""
+    numbers = [row["record_number"] for row in quarantine]
+    assert numbers == [*range(1, len(numbers) + 1)]
+    return [row["rule"] for row in quarantine]
 
 
 @pytest.mark.parametrize(
