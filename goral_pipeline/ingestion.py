@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from goral_pipeline import clock, durable
+from goral_pipeline.checks import expectations
+from goral_pipeline.checks.expectations import Verdict
 from goral_pipeline.checks.reconciliation import reconcile, totals
 from goral_pipeline.contracts import Contract
 from goral_pipeline.errors import (
@@ -67,6 +70,8 @@ class Ingested:
     delivery_id: str | None = None
     rows: dict[str, dict[str, int]] = field(default_factory=dict)
     """Rows by table and outcome."""
+    verdicts: tuple[Verdict, ...] = ()
+    """What became of the expectations of the delivery that it speaks of."""
 
 
 def sweep(settings: Settings) -> None:
@@ -219,7 +224,9 @@ def _asked(
     before = ledger.latest_delivery(dataset, partition)
     known = Known(before.origin, before.etag, before.last_modified) if before else None
     with store.receiving(settings.landing, settings.max_delivery_mib) as incoming:
-        question = Question(partition, current_partition(source.contract), settings, incoming, known)
+        question = Question(
+            partition, current_partition(source.contract), settings, incoming, known
+        )
         answer = source.fetch(question)
         if answer and before and answer.content_key == before.content_key:
             answer = None
@@ -277,7 +284,10 @@ def _bring_up_to_date(
     if not _needs_staging(settings, ledger, dataset, partition):
         current = ledger.current(dataset, partition)[0]
         rows = _rows(settings, dataset, ledger.counts(current.staging_id))
-        return Ingested(dataset, partition, "unchanged", message, latest.delivery_id, rows)
+        verdicts = _verdicts(settings, latest, current.fingerprint)
+        return Ingested(
+            dataset, partition, "unchanged", message, latest.delivery_id, rows, verdicts
+        )
     try:
         staging = _stage(settings, latest)
         received = {file.table_name: file.received for file in staging.files}
@@ -287,13 +297,15 @@ def _bring_up_to_date(
         text = f"delivery {latest.delivery_id}: {problem}"
         if latest.problem != text:
             ledger.reject(latest.delivery_id, text)
-        return Ingested(dataset, partition, "failed", text, latest.delivery_id)
+        verdicts = _verdicts(settings, latest, _fingerprint(settings, dataset))
+        return Ingested(dataset, partition, "failed", text, latest.delivery_id, verdicts=verdicts)
     except StagingDied as problem:
         text = f"delivery {latest.delivery_id}: {problem}"
         return Ingested(dataset, partition, "failed", text, latest.delivery_id)
     ledger.accept(staging)
     rows = _rows(settings, dataset, staging.counts)
-    return Ingested(dataset, partition, "new", message, latest.delivery_id, rows)
+    verdicts = _verdicts(settings, latest, staging.fingerprint)
+    return Ingested(dataset, partition, "new", message, latest.delivery_id, rows, verdicts)
 
 
 def _rows(settings: Settings, dataset: str, counts: Iterable[Count]) -> dict[str, dict[str, int]]:
@@ -301,6 +313,12 @@ def _rows(settings: Settings, dataset: str, counts: Iterable[Count]) -> dict[str
     by_table = totals(counts)
     tables = source_of(settings, dataset).contract.tables
     return {table.name: by_table[table.name] for table in tables if table.name in by_table}
+
+
+def _verdicts(settings: Settings, delivery: Delivery, fingerprint: str) -> tuple[Verdict, ...]:
+    """What staging wrote of the expectations of a delivery; nothing where it could not read it."""
+    name = f"{delivery.delivery_id}-{fingerprint}"
+    return expectations.read(settings.quarantine / delivery.dataset / name)
 
 
 def _stage(settings: Settings, delivery: Delivery) -> Staging:
@@ -352,11 +370,27 @@ def ingest_all(
     fetch: bool,
     progress: Progress = lambda _: None,
 ) -> list[Ingested]:
-    """Bring partitions of a dataset up to date, one after the other, telling of each."""
+    """Bring partitions of a dataset up to date, several at a time, telling of each in order.
+
+    What happens to one keeps none of the others back, but for an interruption.
+    """
     sweep(settings)
-    results = []
-    for partition in partitions:
-        result = ingest(settings, ledger, dataset, partition, fetch=fetch)
-        progress(result)
-        results.append(result)
+    results, problems = [], []
+    with ThreadPoolExecutor(settings.staging_processes, "goral-ingest") as workers:
+        pending = [
+            workers.submit(ingest, settings, ledger, dataset, partition, fetch=fetch)
+            for partition in partitions
+        ]
+        try:
+            for done in pending:
+                if problem := done.exception():
+                    problems.append(problem)
+                else:
+                    progress(done.result())
+                    results.append(done.result())
+        except KeyboardInterrupt:
+            workers.shutdown(wait=False, cancel_futures=True)
+            raise
+    if problems:
+        raise problems[0]
     return results

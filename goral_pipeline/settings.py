@@ -64,6 +64,9 @@ class Settings(BaseSettings):
     http_attempts: int = Field(4, ge=1, le=10, description="Tries of a request that may pass.")
     max_delivery_mib: int = Field(2048, ge=1, description="Largest delivery taken, as it comes.")
     staging_seconds: int = Field(900, ge=1, description="Time one delivery may take to stage.")
+    staging_processes: int = Field(
+        2, ge=1, le=64, description="Deliveries of a dataset fetched and staged at a time."
+    )
     staging_memory_mib: int = Field(4096, ge=512, description="Memory one delivery may take.")
     duckdb_memory_limit: str = Field("2GB", description="Of each DuckDB connection.")
     duckdb_threads: int = Field(2, ge=1, description="Of each DuckDB connection.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ import dagster as dg
 from dagster_dbt import DbtCliResource
 from packaging.version import Version
 
+from goral_pipeline import durable
 from goral_pipeline.contracts.model import Partition
 from goral_pipeline.errors import GoralError
 from goral_pipeline.orchestration.ingestion_assets import (
@@ -34,6 +36,8 @@ INGESTION_JOBS: dict[Partition, str] = {
 }
 """A job's partitions are of one kind, so there is one a kind."""
 PUBLISHING_JOB = "publish"
+MADE = ("target", "logs", "dbt_packages")
+"""Folders in the dbt project that dbt makes."""
 DBT = Path(sys.executable).with_name("dbt")
 
 
@@ -105,18 +109,39 @@ def dbt_resource() -> DbtCliResource:
 
 
 def ensure_manifest() -> None:
-    """Have dbt write its manifest where `make install` has not done so yet.
+    """Have dbt write its manifest where `make install` has not done so, or not since a change.
 
     Raises:
         GoralError: when dbt cannot.
     """
-    if MANIFEST.exists():
+    if _is_manifest_current():
         return
-    done = subprocess.run(
-        [DBT, "parse", "--quiet", "--project-dir", DBT_PROJECT, "--profiles-dir", DBT_PROJECT],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise GoralError(f"dbt cannot read dbt_project:\n{done.stdout}{done.stderr}")
+    # Beside it first: another process may be reading the manifest there is.
+    folder = durable.temporary_beside(MANIFEST.parent / "parsed")
+    try:
+        done = subprocess.run(
+            [
+                *(DBT, "parse", "--quiet", "--target-path", folder),
+                *("--project-dir", DBT_PROJECT, "--profiles-dir", DBT_PROJECT),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise GoralError(f"dbt cannot read dbt_project:\n{done.stdout}{done.stderr}")
+        durable.put(folder / MANIFEST.name, MANIFEST)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_manifest_current() -> bool:
+    """Whether no file of the project is younger than the manifest, as `make install` has it."""
+    if not MANIFEST.exists():
+        return False
+    parsed = MANIFEST.stat().st_mtime_ns
+    folders = [path for path in DBT_PROJECT.iterdir() if path.is_dir() and path.name not in MADE]
+    # Folders too: they change when a file comes or goes.
+    made_from = [DBT_PROJECT / "dbt_project.yml", DBT_PROJECT / "profiles.yml", *folders]
+    made_from += [path for folder in folders for path in folder.rglob("*")]
+    return all(path.stat().st_mtime_ns <= parsed for path in made_from)

@@ -2,10 +2,13 @@
 
 # No postponed annotations here: Dagster reads those of context and config.
 
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import dagster as dg
 
+from goral_pipeline.checks.expectations import Verdict
 from goral_pipeline.contracts import Contract
 from goral_pipeline.ingestion import Ingested, in_words, ingest_all
 from goral_pipeline.landing import open_ledger
@@ -14,7 +17,9 @@ from goral_pipeline.orchestration.telling import teller
 from goral_pipeline.settings import Settings
 from goral_pipeline.sources import contracts
 
+EXPECTATIONS = "expectations"
 RECONCILIATION = "reconciliation"
+MOST_SHOWN = 100
 
 
 class IngestConfig(dg.Config):
@@ -68,17 +73,7 @@ def _dataset_assets(settings: Settings, contract: Contract) -> dg.AssetsDefiniti
                 metadata={"contract": contract.id, "contract_version": contract.version},
             ),
         ],
-        check_specs=[
-            dg.AssetCheckSpec(
-                RECONCILIATION,
-                asset=staging,
-                blocking=True,
-                description=(
-                    "Each partition's newest delivery could be read, every record of it is "
-                    "accounted for, and no more than the contract's share is bad."
-                ),
-            )
-        ],
+        check_specs=_check_specs(staging, partitions),
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
     def ingest_dataset(
@@ -96,13 +91,7 @@ def _dataset_assets(settings: Settings, contract: Contract) -> dg.AssetsDefiniti
                 progress=lambda result: tell(in_words(result)),
             )
         failed = [result for result in results if result.state == "failed"]
-        yield dg.AssetCheckResult(
-            check_name=RECONCILIATION,
-            asset_key=staging,
-            passed=not failed,
-            metadata={result.partition: result.message for result in failed}
-            | {"partitions_checked": len(results)},
-        )
+        yield from _checks(context, results, staging)
         yield from _materializations(context, results, landing, staging)
         if failed:
             raise dg.Failure(
@@ -112,6 +101,95 @@ def _dataset_assets(settings: Settings, contract: Contract) -> dg.AssetsDefiniti
             )
 
     return ingest_dataset
+
+
+def _check_specs(
+    staging: dg.AssetKey, partitions: dg.PartitionsDefinition[str]
+) -> list[dg.AssetCheckSpec]:
+    """What holds a partition back: each is evaluated partition by partition."""
+    descriptions = {
+        EXPECTATIONS: (
+            "There are records, and no more than the contract's share is bad; and what each rule "
+            "of the contract found: rows that break one are quarantined."
+        ),
+        RECONCILIATION: (
+            "The newest delivery could be read, and every record of it is accounted for."
+        ),
+    }
+    with warnings.catch_warnings():
+        # Checks by partition are new; should they change, so does the pinned version.
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        return [
+            dg.AssetCheckSpec(
+                name,
+                asset=staging,
+                blocking=True,
+                partitions_def=partitions,
+                description=description,
+            )
+            for name, description in descriptions.items()
+        ]
+
+
+def _checks(
+    context: dg.AssetExecutionContext, results: list[Ingested], staging: dg.AssetKey
+) -> Iterator[dg.AssetCheckResult]:
+    """How both checks ended: for the run, and in a run of several partitions for each."""
+    if not context.has_partition_key:
+        for result in results:
+            if result.verdicts:
+                context.log_event(
+                    dg.AssetCheckEvaluation(
+                        asset_key=staging,
+                        check_name=EXPECTATIONS,
+                        passed=not _is_held_back(result),
+                        partition=result.partition,
+                        metadata=_found([result]),
+                    )
+                )
+    held_back = [result for result in results if _is_held_back(result)]
+    otherwise = [r for r in results if r.state == "failed" and r not in held_back]
+    for name, bad in ((EXPECTATIONS, held_back), (RECONCILIATION, otherwise)):
+        yield dg.AssetCheckResult(
+            check_name=name,
+            asset_key=staging,
+            passed=not bad,
+            metadata={result.partition: result.message for result in bad}
+            | {"partitions_checked": len(results)}
+            | (_found(results) if name == EXPECTATIONS else {}),
+        )
+
+
+def _is_held_back(result: Ingested) -> bool:
+    """Whether the gate did not let the delivery pass."""
+    return any(v.severity == "critical" and not v.success for v in result.verdicts)
+
+
+def _found(results: Sequence[Ingested]) -> dict[str, Any]:
+    """What expectations found: how many, and of those that failed which, how often and where."""
+    broken = [(r.partition, v) for r in results for v in r.verdicts if not v.success]
+    shown = sorted(broken, key=lambda entry: entry[1].severity)[:MOST_SHOWN]
+    facts: dict[str, Any] = {
+        "evaluated": sum(len(result.verdicts) for result in results),
+        "failed": len(broken),
+        "violations": sum(v.violations for _, v in broken if v.severity == "warning"),
+    }
+    if shown:
+        facts["what_failed"] = dg.MetadataValue.table([_record(*entry) for entry in shown])
+    return facts
+
+
+def _record(partition: str, verdict: Verdict) -> dg.TableRecord:
+    return dg.TableRecord(
+        {
+            "partition": partition,
+            "table": verdict.table,
+            "rule": verdict.rule,
+            "severity": verdict.severity,
+            "violations": verdict.violations,
+            "first_records": ", ".join(map(str, verdict.records)),
+        }
+    )
 
 
 def _materializations(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dagster as dg
 
-from goral_pipeline.clock import PROGRAMME_ZONE
 from goral_pipeline import clock
 from goral_pipeline.contracts import Contract, staged
 
@@ -25,9 +24,9 @@ def partitions_of(contract: Contract) -> dg.PartitionsDefinition[str]:
             start=first,
             fmt="%Y",
             cron_schedule="0 0 1 1 *",
-            timezone=str(PROGRAMME_ZONE),
+            timezone=str(clock.PROGRAMME_ZONE),
             end_offset=_RUNNING,
         )
     return dg.MonthlyPartitionsDefinition(
-        start_date=first, fmt="%Y-%m", timezone=str(PROGRAMME_ZONE), end_offset=_RUNNING
+        start_date=first, fmt="%Y-%m", timezone=str(clock.PROGRAMME_ZONE), end_offset=_RUNNING
     )
