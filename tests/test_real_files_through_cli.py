@@ -4,9 +4,11 @@ The files lie beside the project, in ../shared, and are not part of it: where th
 is skipped. The count is made with pandas and shapely alone.
 """
 
+import csv
 import gzip
 import json
-from collections import Counter
+from collections import Counter, defaultdict
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +20,15 @@ from tests.conftest import REPOSITORY, goral, shared_by_workers
 
 SHARED = REPOSITORY.parent / "shared"
 LOCATIONS = SHARED / "data" / "ndw_dotnl" / "charging_point_locations_ocpi.json.gz"
+TARIFFS = SHARED / "data" / "ndw_dotnl" / "charging_point_tariffs_ocpi.json.gz"
+OUTLOOK = SHARED / "data" / "elaadnl" / "outlook_personenautos_2024Q1_ermelo_zeewolde.csv"
 BOUNDARIES = SHARED / "reference" / "municipality_boundaries_east.geojson"
-MONTH = "2026-06"
+MONTH, EDITION = "2026-06", "2024Q1"
+FILES = (LOCATIONS, TARIFFS, OUTLOOK, BOUNDARIES)
 
 needs_the_files = pytest.mark.skipif(
-    not (LOCATIONS.exists() and BOUNDARIES.exists()),
-    reason=f"REAL FILES NOT TESTED: {LOCATIONS} or {BOUNDARIES} is missing",
+    not all(file.exists() for file in FILES),
+    reason=f"REAL FILES NOT TESTED: one of {', '.join(map(str, FILES))} is missing",
 )
 pytestmark = needs_the_files
 
@@ -87,6 +92,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for arguments in (
                 ["deliver", "pdok/municipality_boundaries", BOUNDARIES],
                 ["deliver", "ndw_dotnl/locations", LOCATIONS, "--partition", MONTH],
+                ["deliver", "ndw_dotnl/tariffs", TARIFFS, "--partition", MONTH],
+                ["deliver", "elaadnl/passenger_outlook", OUTLOOK, "--partition", EDITION],
                 ["run", "--from", MONTH, "--to", MONTH, "--no-fetch"],
             ):
                 ran = goral(*arguments, home=home)
@@ -137,8 +144,31 @@ def test_a_drop_of_real_files_is_no_demo(home: Path) -> None:
 def test_every_record_of_the_real_files_is_accounted_for(home: Path) -> None:
     told = json.loads(goral("status", "--json", home=home).out)
     received = {row["dataset"]: row for row in told["partitions"]}
-    locations = received["ndw_dotnl/locations"]
-    assert locations["received"] == 9827
-    assert locations["demo"] is False
+    expected = {
+        "ndw_dotnl/locations": 9827,
+        "ndw_dotnl/tariffs": 1885,
+        "elaadnl/passenger_outlook": 868 * 3,
+    }
+    for dataset, number in expected.items():
+        assert received[dataset]["received"] == received[dataset]["accepted"] == number
+        assert received[dataset]["demo"] is False
     for row in told["partitions"]:
         assert row["received"] == row["accepted"] + row["duplicate"] + row["quarantined"]
+
+
+def test_the_forecast_is_the_sum_of_the_file_for_the_region_alone(home: Path) -> None:
+    by_hand: defaultdict[tuple[int, str], Decimal] = defaultdict(Decimal)
+    with OUTLOOK.open(encoding="utf-8", newline="") as file:
+        for line in csv.DictReader(file):
+            if line["gemeente"] != "Ermelo":
+                continue
+            for suffix, scenario in (("L", "low"), ("M", "middle"), ("H", "high")):
+                by_hand[int(line["Jaar"]), scenario] += Decimal(
+                    line[f"publiekelaadpunten_{suffix}"]
+                ) + Decimal(line[f"laadpunten_parkeerpleinen_{suffix}"])
+    forecast = published(home, "mart_forecast")
+    assert set(forecast["edition"]) == {EDITION}
+    assert set(forecast["municipality_code"]) == {"GM0233"}, "Zeewolde lies outside the region"
+    public = forecast[forecast["quantity"] == "public_regular"]
+    ours = {(row.year, row.scenario): row.forecast for row in public.itertuples()}
+    assert ours == dict(by_hand)
