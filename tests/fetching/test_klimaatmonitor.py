@@ -7,13 +7,18 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as effort
+from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from goral_pipeline import ingestion
 from goral_pipeline.ingestion import Ingested
+from goral_pipeline.landing import store
 from goral_pipeline.landing.ledger import Ledger
 from goral_pipeline.settings import Settings
-from goral_pipeline.sources import asking
+from goral_pipeline.sources import asking, rvo
+from goral_pipeline.sources.asking import Question
 from tests.fetching.publisher import Asked, MakePublisher, Publisher, Reply
 
 COUNTS = "rvo/charge_point_counts"
@@ -173,6 +178,44 @@ def test_the_same_values_in_another_order_and_other_pages_are_no_news(
     assert ask(asking_settings, ledger).state == "unchanged"
     assert len(ledger.deliveries()) == len(landed(asking_settings)) == 1
     assert not ingestion.has_news(asking_settings, ledger, COUNTS, MONTH, fetch=True)
+
+
+@effort(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_only_values_make_the_key_of_the_content(
+    settings: Settings, publisher: Publisher, data: st.DataObject
+) -> None:
+    texts = st.sampled_from(["0", "1", "12", ""])
+    areas = st.sampled_from(["gemeente_1", "gemeente_2", "gemeente_3"])
+    values = data.draw(st.lists(st.builds(value, areas, texts), min_size=1, max_size=8))
+    others = data.draw(st.lists(st.builds(value, areas, texts), min_size=1, max_size=8))
+    key, shuffled, other = (
+        content_key(settings, publisher, listing, data.draw(st.integers(1, 4)))
+        for listing in (values, data.draw(st.permutations(values)), others)
+    )
+
+    def told(listing: list[Any]) -> list[str]:
+        return sorted(map(str, listing))
+
+    assert shuffled == key
+    assert (other == key) == (told(others) == told(values))
+
+
+def content_key(settings: Settings, publisher: Publisher, values: list[Any], size: int) -> str:
+    """What a list served in pages of a size is known by."""
+
+    def script(asked: Asked) -> Reply:
+        first = int(asked.path.partition("?from=")[2] or 0)
+        stop = first + size
+        link = {"@odata.nextLink": f"?from={stop}"} if stop < len(values) else {}
+        return listed(values[first:stop], **link)
+
+    publisher.script = script
+    with store.receiving(settings.landing, 10) as incoming:
+        question = Question("2022", "2026", at(settings, publisher), incoming, None)
+        answer = rvo.fetch_inhabitants(question)
+    assert answer is not None
+    return answer.content_key
 
 
 def test_one_value_that_changes_is_news(
