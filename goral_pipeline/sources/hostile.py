@@ -6,7 +6,9 @@ quotes nothing of the content. Does not belong here: rules about rows, which are
 
 from __future__ import annotations
 
+import copy
 import gzip
+import lzma
 import re
 import zipfile
 import zlib
@@ -18,6 +20,9 @@ from goral_pipeline.errors import DeliveryRejected
 
 MAX_UNPACKED_BYTES = 4 * 1024**3
 MAX_WORKBOOK_BYTES = 1024**3
+MAX_WORKBOOK_RATIO = 200
+MAX_WORKBOOK_PARTS = 10_000
+MAX_SHEET_CELLS = 40_000_000
 MAX_JSON_DEPTH = 100
 CHUNK_BYTES = 4 * 1024**2
 
@@ -25,6 +30,13 @@ _GZIP = b"\x1f\x8b"
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _NOT_STRUCTURE = bytes(set(range(256)) - set(b'"[]{}'))
 _ZIP = b"PK\x03\x04"
+_BEYOND_SUSPICION = 16 * 1024**2
+_DECLARATION = re.compile(rb"<!(?:DOCTYPE|ENTITY)", re.IGNORECASE)
+_WIDE_TEXT = (b"\xff\xfe", b"\xfe\xff", b"\0<", b"<\0")
+_COLUMN_LETTERS = re.compile(rb"""\sr\s*=\s*["']\s*([A-Za-z]+)""")
+_FEW_ROWS = 9_999
+_FAR_ROW = re.compile(rb"""\sr\s*=\s*["']\s*[A-Za-z]*([0-9]{5,})""")
+_LONGEST_SEAM = 40
 
 
 def looks_like(head: bytes) -> str:
@@ -84,7 +96,11 @@ def check_json(path: Path, expected: str, *, gzipped: bool) -> None:
 
 
 def check_workbook(path: Path, expected: str) -> None:
-    """Check that a file is a readable .xlsx that unpacks to a bearable size.
+    """Check that a file is an .xlsx without macros that unpacks to a bearable size.
+
+    Every part is unpacked once, for the sizes in a zip's directory may lie. Parts may declare no
+    document type (which entities need), and sheets may not reach beyond what memory holds: a parser
+    allots a sheet whole, up to its last cell.
 
     Raises:
         DeliveryRejected: saying what was found and what was expected.
@@ -94,19 +110,108 @@ def check_workbook(path: Path, expected: str) -> None:
         raise DeliveryRejected(f"found {looks_like(head)}, expected {expected}")
     try:
         with zipfile.ZipFile(path) as archive:
-            names = set(archive.namelist())
-            unpacked = sum(entry.file_size for entry in archive.infolist())
-    except (zipfile.BadZipFile, OSError) as error:
+            _check_directory(archive, path.stat().st_size, expected)
+            room = MAX_WORKBOOK_BYTES
+            for entry in archive.infolist():
+                room -= _check_part(archive, entry, room, expected)
+    except (
+        *(zipfile.BadZipFile, OSError, EOFError, zlib.error, NotImplementedError, RuntimeError),
+        *(ValueError, UnicodeError, lzma.LZMAError),
+    ) as error:
         raise DeliveryRejected(
-            f"the workbook is damaged or cut off, expected {expected}"
-        ) from error
+            f"the workbook is damaged or cut off ({type(error).__name__}), expected {expected}"
+        ) from None
+
+
+def _check_directory(archive: zipfile.ZipFile, packed: int, expected: str) -> None:
+    """Check what the directory of a workbook says of it."""
+    entries = archive.infolist()
+    names = {entry.filename.lower() for entry in entries}
+    if "xl/workbook.bin" in names:
+        raise DeliveryRejected(f"found a binary workbook (.xlsb), expected {expected}")
     if "xl/workbook.xml" not in names:
         raise DeliveryRejected(f"found a zip file that is no .xlsx workbook, expected {expected}")
-    if unpacked > MAX_WORKBOOK_BYTES:
+    if any(name.endswith("vbaproject.bin") for name in names):
         raise DeliveryRejected(
-            f"the workbook unpacks to more than {MAX_WORKBOOK_BYTES // 1024**2} MiB, "
-            f"expected {expected}"
+            f"the workbook holds macros, expected {expected}; save it as .xlsx without them"
         )
+    if len(entries) > MAX_WORKBOOK_PARTS or len(names) < len(entries):
+        raise DeliveryRejected(
+            f"the workbook has {len(entries)} parts ({len(names)} names), expected {expected}"
+        )
+    unpacked = sum(entry.file_size for entry in entries)
+    if unpacked > MAX_WORKBOOK_BYTES:
+        raise _too_large(expected)
+    if unpacked > _BEYOND_SUSPICION and unpacked > MAX_WORKBOOK_RATIO * packed:
+        raise DeliveryRejected(
+            f"the workbook unpacks to {unpacked // packed} times its size, expected {expected}"
+        )
+
+
+def _check_part(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, room: int, expected: str) -> int:
+    """Unpack one part to its real end, keeping nothing; returns its size."""
+    # Told a greater size, zipfile reads on to the end of the packed data, as other readers do.
+    whole = copy.copy(entry)
+    whole.file_size = MAX_WORKBOOK_BYTES + CHUNK_BYTES
+    size, tail, extent = 0, b"", _Extent()
+    with archive.open(whole) as part:
+        while chunk := part.read(CHUNK_BYTES):
+            size += len(chunk)
+            if size > room:
+                raise _too_large(expected)
+            seam = tail + chunk
+            if _DECLARATION.search(seam) or seam.startswith(_WIDE_TEXT):
+                raise DeliveryRejected(
+                    "a part of the workbook declares a document type or entities, or is no UTF-8, "
+                    f"which no spreadsheet program does; expected {expected}"
+                )
+            if "worksheets/" in entry.filename.lower():
+                extent.add(seam)
+            tail = seam[-_LONGEST_SEAM:]
+    if size != entry.file_size:
+        raise zipfile.BadZipFile
+    if extent.cells > MAX_SHEET_CELLS:
+        raise DeliveryRejected(
+            f"a sheet reaches to row {extent.rows} and column {extent.columns}, which is more than "
+            f"{MAX_SHEET_CELLS // 1_000_000} million cells, expected {expected}; remove what "
+            "stands far from the table, empty but formatted cells too"
+        )
+    return size
+
+
+class _Extent:
+    """How far the cells of a sheet reach, by their references."""
+
+    def __init__(self) -> None:
+        self._letters: set[bytes] = set()
+        self.rows = _FEW_ROWS
+
+    def add(self, xml: bytes) -> None:
+        self._letters.update(_COLUMN_LETTERS.findall(xml))
+        far = {row for row in _FAR_ROW.findall(xml) if len(row) < _LONGEST_SEAM}
+        self.rows = max(self.rows, max(map(int, far), default=0))
+
+    @property
+    def columns(self) -> int:
+        return max(map(_column_number, self._letters), default=1)
+
+    @property
+    def cells(self) -> int:
+        return self.rows * self.columns
+
+
+def _column_number(letters: bytes) -> int:
+    number = 0
+    for letter in letters.upper()[:8]:
+        number = number * 26 + letter - ord("A") + 1
+    return number
+
+
+def _too_large(expected: str) -> DeliveryRejected:
+    return DeliveryRejected(
+        f"the workbook unpacks to more than {MAX_WORKBOOK_BYTES // 1024**2} MiB, "
+        f"expected {expected}"
+    )
 
 
 @contextmanager

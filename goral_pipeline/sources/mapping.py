@@ -17,9 +17,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from goral_pipeline.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
+
+    from goral_pipeline.contracts import Contract, Table
 
 FileType = Literal["xlsx", "csv"]
+_NOT_RE2 = re.compile(r"\(\?(?:[=!>]|<[=!])|\\[1-9]|\(\?P=")
+
 PLACE = "{in}"
 """In a header: where the text of an unpivoted entry stands."""
 
@@ -140,6 +144,64 @@ def plain(text: str) -> str:
     return " ".join(text.replace("\u00a0", " ").lower().split())
 
 
+def check(mapping: Mapping, contract: Contract) -> None:
+    """Check that a mapping fills the tables of its contract, and nothing else.
+
+    Raises:
+        SettingsError: naming the file, the column and what is wrong with it.
+    """
+    for problem in _problems(mapping, contract):
+        raise SettingsError(f"mapping {mapping.path.name}: {problem}")
+
+
+def _problems(mapping: Mapping, contract: Contract) -> Iterator[str]:
+    (main, *others) = contract.tables
+    groups = {name for entry in mapping.unpivoted for name in entry.values}
+    yield from _column_problems("columns", main, mapping.columns, groups)
+    for name, columns in mapping.child_columns.items():
+        table = next((table for table in others if table.name == name), None)
+        if table is None:
+            yield f"children.{name}: contract {contract.id} has no such child table"
+        else:
+            yield from _column_problems(f"children.{name}", table, columns, {*main.key})
+    for name, column in mapping.columns.items():
+        for origin in [*column.latest_of, *_listed(column.derived_from)]:
+            if not (origin in mapping.columns and mapping.columns[origin].headers):
+                yield f"columns.{name} is made of {origin}, which is no column with headers"
+    for entry in mapping.unpivoted:
+        for name, value in entry.values.items():
+            known = _codes_of(main, name)
+            if known and value not in known:
+                yield f"unpivot sets {name} to {value!r}, expected one of {', '.join(known)}"
+
+
+def _column_problems(
+    place: str, table: Table, columns: dict[str, ColumnMapping], given: set[str]
+) -> Iterator[str]:
+    known = {column.name: column for column in table.all_columns if not column.is_provenance}
+    for name in sorted({*columns, *given} - known.keys()):
+        if name in columns or place == "columns":
+            yield f"{place}.{name}: {table.name} has no such column; it has {', '.join(known)}"
+    for name in sorted(columns.keys() & given):
+        yield f"{place}.{name} is given twice: here, and for the row it belongs to"
+    for name, column in known.items():
+        if column.required and name not in columns and name not in given:
+            yield f"{place}.{name} is missing; {table.name} requires it"
+    for name, column_mapping in columns.items():
+        codes = known[name].codes if name in known else ()
+        made = {*column_mapping.codes.values(), *_listed(column_mapping.constant)}
+        for code in sorted(made - {*codes}) if codes else ():
+            yield f"{place}.{name}: {code!r} is no code of it; there are {', '.join(codes)}"
+
+
+def _codes_of(table: Table, name: str) -> tuple[str, ...]:
+    return next((tuple(column.codes) for column in table.all_columns if column.name == name), ())
+
+
+def _listed(value: str | None) -> list[str]:
+    return [] if value is None else [value]
+
+
 def load(path: Path) -> Mapping:
     """Read a mapping.
 
@@ -181,6 +243,11 @@ class _Reader:
             table: self._columns(entry, f"children.{table}")
             for table, entry in self._table(top.get("children", {}), "children").items()
         }
+        unpivoted = tuple(
+            self._unpivoted(self._table(entry, "unpivot")) for entry in self._list(top, "unpivot")
+        )
+        self._check_unpivot(columns, unpivoted, children)
+        self._check_children(children)
         return Mapping(
             path=path,
             dataset=dataset,
@@ -192,17 +259,14 @@ class _Reader:
                 self._skipped(self._table(entry, "skip_rows"))
                 for entry in self._list(top, "skip_rows")
             ),
-            unpivoted=tuple(
-                self._unpivoted(self._table(entry, "unpivot"))
-                for entry in self._list(top, "unpivot")
-            ),
+            unpivoted=unpivoted,
             personal_headers=self._texts(top, "personal"),
             ignored_headers=self._texts(top, "ignored"),
             time_zone=self._text(top, "time_zone", "Europe/Amsterdam"),
             date_formats=self._texts(top, "date_formats"),
             timestamp_formats=self._texts(top, "timestamp_formats"),
-            decimal=self._text(top, "decimal", "."),
-            thousands=self._text(top, "thousands", ""),
+            decimal=self._sign(top, "decimal", "."),
+            thousands=self._sign(top, "thousands", ""),
             concession=self._concession(top),
         )
 
@@ -221,10 +285,10 @@ class _Reader:
         return Layout(
             type="csv" if kind == "csv" else "xlsx",
             header_rows=tuple(rows),
-            sheet=entry.get("sheet"),
+            sheet=self._text(entry, "sheet") if "sheet" in entry else None,
             encodings=encodings,
-            separator=self._text(entry, "separator", ";"),
-            quote=self._text(entry, "quote", '"'),
+            separator=self._sign(entry, "separator", ";"),
+            quote=self._sign(entry, "quote", '"'),
         )
 
     def _check_encoding(self, encoding: str) -> None:
@@ -248,7 +312,9 @@ class _Reader:
             *("register", "separator"),
             place=place,
         )
-        origins = [key for key in ("headers", "constant", "from", "derive", "latest_of") if key in entry]
+        origins = [
+            key for key in ("headers", "constant", "from", "derive", "latest_of") if key in entry
+        ]
         if len(origins) != 1:
             self._fail(f"{place} needs one of headers, constant, from, derive and latest_of")
         derive = self._table(entry.get("derive", {}), f"{place}.derive")
@@ -274,7 +340,7 @@ class _Reader:
                 for code, meaning in self._table(entry.get("codes", {}), f"{place}.codes").items()
             },
             register=register,
-            separator=entry.get("separator"),
+            separator=self._sign(entry, "separator", ";") if "separator" in entry else None,
         )
 
     def _skipped(self, entry: dict[str, Any]) -> SkippedRows:
@@ -309,6 +375,28 @@ class _Reader:
             everybody=taking_part == "all",
         )
 
+    def _check_unpivot(
+        self,
+        columns: dict[str, ColumnMapping],
+        unpivoted: tuple[Unpivoted, ...],
+        children: dict[str, dict[str, ColumnMapping]],
+    ) -> None:
+        placed = [n for n, c in columns.items() if any(PLACE in text for text in c.headers)]
+        if unpivoted and not placed:
+            self._fail(f"unpivot needs a header with {PLACE}")
+        if placed and not unpivoted:
+            self._fail(f"columns.{placed[0]} has {PLACE} in a header, but there is no unpivot")
+        if unpivoted and children:
+            self._fail("unpivot and children cannot be combined")
+
+    def _check_children(self, children: dict[str, dict[str, ColumnMapping]]) -> None:
+        for table, columns in children.items():
+            for name, column in columns.items():
+                if not column.headers or column.codes or column.register:
+                    self._fail(
+                        f"children.{table}.{name} can only have headers, separator and optional"
+                    )
+
     # --- parts of YAML ---
 
     def _fail(self, text: str) -> None:
@@ -337,6 +425,12 @@ class _Reader:
             self._fail(f"{key} is missing" if value is None else f"{key} is no text")
         return str(value)
 
+    def _sign(self, entry: dict[str, Any], key: str, default: str) -> str:
+        sign = self._text(entry, key, default)
+        if len(sign) > 1 or sign in ("\n", "\r") or (key == "separator" and not sign):
+            self._fail(f"{key} is {sign!r}, expected one character")
+        return sign
+
     def _texts(self, entry: dict[str, Any], key: str) -> tuple[str, ...]:
         value = entry.get(key, [])
         values = value if isinstance(value, list) else [value]
@@ -355,3 +449,5 @@ class _Reader:
             re.compile(pattern)
         except re.error as error:
             self._fail(f"{place} is no regular expression: {error}")
+        if _NOT_RE2.search(pattern):
+            self._fail(f"{place} looks around or back, which RE2 cannot")

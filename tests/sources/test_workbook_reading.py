@@ -13,10 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from goral_pipeline.contracts import staged
-from goral_pipeline.errors import GoralError
-from goral_pipeline.sources import tabular
-from goral_pipeline.sources.vattenfall import REQUESTS_MAPPING
+from goral_pipeline.contracts import Contract, staged
+from goral_pipeline.sources import MAPPINGS, mapping, names, tabular
+from goral_pipeline.sources.reading import Reading
 from tests.support_files import (
     HEADERS,
     REQUESTS,
@@ -50,6 +49,19 @@ def _numbered(header: str, cells: Iterable[Any], **changes: Any) -> list[Row]:
     return [
         request(f"R{place:03}", **changes, **{header: cell}) for place, cell in enumerate(cells)
     ]
+
+
+USUAL = mapping.load(MAPPINGS / "vattenfall.requests.yaml")
+
+
+def _contract() -> Contract:
+    return staged()["concession/requests"].of_dataset(REQUESTS)
+
+
+def _raw(file: Path, layout: mapping.Mapping, columns: str = "*") -> list[tuple[Any, ...]]:
+    with duckdb.connect() as con, tempfile.TemporaryDirectory() as spill:
+        tabular.read(Reading(con, file, _contract(), "2022-07", Path(spill)), (layout,))
+        return con.execute(f"select {columns} from raw_requests order by row_id").fetchall()
 
 
 # --- layout ----------------------------------------------------------------------------------
@@ -188,9 +200,6 @@ def _utc(*parts: int) -> datetime:
     return datetime(*parts, tzinfo=UTC)  # type: ignore[misc, arg-type]
 
 
-EARLY = {"Datum aanvraag": "01-01-2022", "Datum goedkeuring": None, "Datum realisatie": None}
-
-
 def test_moments_are_read_as_dutch_local_time_on_days_that_the_clock_changes_too(
     tmp_path: Path,
 ) -> None:
@@ -208,7 +217,9 @@ def test_moments_are_read_as_dutch_local_time_on_days_that_the_clock_changes_too
         "30-10-2022 03:00:00": _utc(2022, 10, 30, 2),
         "01-12-2022": _utc(2022, 11, 30, 23),
     }
-    found = _by_request(tmp_path, "last_updated", _numbered("Laatst gewijzigd", moments, **EARLY))
+    rows = _numbered("Laatst gewijzigd", moments)
+    file = workbook_file(tmp_path / "file.xlsx", rows)
+    found = [datetime.fromisoformat(moment) for (moment,) in _raw(file, USUAL, "last_updated")]
     assert found == [*moments.values()]
 
 
@@ -257,18 +268,24 @@ def test_every_spelling_of_the_register_is_known_in_any_case_and_with_any_blanks
 ) -> None:
     listed = [
         (row["municipality_name"], row["municipality_code"])
-        for row in _csv(tabular.MUNICIPALITIES)
+        for row in _csv(names.MUNICIPALITIES)
         if row["in_region"] == "true"
     ]
-    listed += [(row["name"], row["municipality_code"]) for row in _csv(tabular.MUNICIPALITY_NAMES)]
+    listed += [
+        (row["name"], row["municipality_code"])
+        for row in _csv(names.MUNICIPALITY_NAMES)
+        if row["kind"] != "former name"
+    ]
     written = [
         (spelling, code)
         for name, code in listed
         for spelling in (name, name.upper(), f" {name.lower()}  ", name.replace(" ", "\u00a0"))
     ]
     assert len(listed) > 77
-    rows = _numbered("Gemeente", [name for name, _ in written])
-    assert _by_request(tmp_path, "municipality_code", rows) == [code for _, code in written]
+    file = workbook_file(
+        tmp_path / "file.xlsx", _numbered("Gemeente", [name for name, _ in written])
+    )
+    assert _raw(file, USUAL, "municipality_code") == [(code,) for _, code in written]
 
 
 def test_an_unknown_municipality_is_quarantined_and_only_its_shape_is_shown(
@@ -334,40 +351,35 @@ def test_numbers_in_cells_are_read_as_they_are_shown(tmp_path: Path) -> None:
 
 
 def test_the_mapping_speaks_of_each_delivered_column_and_of_no_other() -> None:
-    mapping = tabular.load(REQUESTS_MAPPING)
-    table = staged()[mapping.dataset].table(mapping.table)
-    assert set(mapping.columns) == {c.name for c in table.all_columns if not c.is_provenance}
-    for name, column in mapping.columns.items():
-        allowed = next(c.codes for c in table.all_columns if c.name == name)
-        assert set(column.codes.values()) == set(allowed)
+    table = _contract().table("requests")
+    delivered = {c.name for c in table.all_columns if not (c.is_provenance or c.is_transient)}
+    assert set(USUAL.columns) == delivered
+    mapping.check(USUAL, _contract())
 
 
 def test_columns_that_the_contract_drops_are_not_even_read(tmp_path: Path) -> None:
-    contract = staged()[REQUESTS]
     file = workbook_file(tmp_path / "file.xlsx", [request(Kenteken="AB-123-C")])
     with duckdb.connect() as con:
-        tabular.read_workbook(con, file, contract, tabular.load(REQUESTS_MAPPING))
+        tabular.read(Reading(con, file, _contract(), "2022-07", tmp_path), (USUAL,))
         read = {
             name for (name,) in con.execute("select column_name from duckdb_columns()").fetchall()
         }
         values = con.execute("select raw_requests::varchar from raw_requests").fetchall()
     assert {"request_id", "applicant_pseudonym"} <= read
-    dropped = {c.name for c in contract.tables[0].all_columns if c.personal == "drop"}
+    dropped = {c.name for c in _contract().tables[0].all_columns if c.personal == "drop"}
     assert dropped
     assert dropped.isdisjoint(read)
     assert "AB-123-C" not in str(values)
 
 
 def test_another_layout_needs_another_mapping_and_no_code(tmp_path: Path) -> None:
-    usual = tabular.load(REQUESTS_MAPPING)
-    columns = usual.columns | {
-        "request_id": replace(usual.columns["request_id"], headers=("Referentie", "Nummer")),
-        "occasion": replace(usual.columns["occasion"], codes={"b": "demand_driven"}),
+    columns = USUAL.columns | {
+        "request_id": replace(USUAL.columns["request_id"], headers=("Referentie", "Nummer")),
+        "occasion": replace(USUAL.columns["occasion"], codes={"b": "demand_driven"}),
     }
     other = replace(
-        usual,
-        sheet="Blad 1",
-        header_row=5,
+        USUAL,
+        layout=replace(USUAL.layout, sheet="Blad 1", header_rows=(5,)),
         time_zone="UTC",
         date_formats=("%Y%m%d",),
         columns=columns,
@@ -375,24 +387,5 @@ def test_another_layout_needs_another_mapping_and_no_code(tmp_path: Path) -> Non
     row = request() | {"Nummer": "N1", "Aanleiding": "B", "Datum aanvraag": "20220701"}
     headers = ["Nummer", *HEADERS[1:]]
     file = workbook_file(tmp_path / "file.xlsx", [row], headers, header_row=5, sheet="Blad 1")
-    with duckdb.connect() as con:
-        tabular.read_workbook(con, file, staged()[REQUESTS], other)
-        found = con.execute(
-            "select request_id, occasion, requested_on, last_updated, record_number "
-            "from raw_requests"
-        ).fetchall()
-    assert found == [("N1", "demand_driven", "2022-07-01", "2022-08-02T12:00:00.000000Z", 6)]
-
-
-@pytest.mark.parametrize("missing", ["dataset", "file", "columns", "time_zone"])
-def test_a_mapping_that_is_not_whole_is_named_with_what_is_missing(
-    missing: str, tmp_path: Path
-) -> None:
-    import yaml
-
-    content = yaml.safe_load(REQUESTS_MAPPING.read_text())
-    del content[missing]
-    broken = tmp_path / "broken.yaml"
-    broken.write_text(yaml.safe_dump(content))
-    with pytest.raises(GoralError, match=rf"broken.yaml is not whole.*{missing}"):
-        tabular.load(broken)
+    found = _raw(file, other, "request_id, occasion, requested_on, last_updated, record_number")
+    assert found == [("N1", "demand_driven", "2022-07-01", "2022-08-02 12:00:00Z", 6)]
