@@ -13,33 +13,30 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from decimal import Decimal
-from enum import StrEnum
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from goral_pipeline.cli_output import Format, complain, print_rows, print_table, say
+from goral_pipeline.cli_sources import sources_app
 from goral_pipeline.errors import GoralError, SettingsError, VerificationFailed
 from goral_pipeline.landing import open_ledger
 from goral_pipeline.settings import Settings
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from goral_pipeline.ingestion import Ingested
 
 FAILED = 1
-WIDEST = 10_000
+FIRST_FEW = 3
 WRONG_USE = 2
 
 STATUS_COLUMNS = (
     *("dataset", "partition", "state", "received_at"),
-    *("received", "accepted", "duplicate", "quarantined", "demo"),
+    *("received", "accepted", "duplicate", "quarantined", "rules_broken", "demo"),
 )
-
-# Characters that make a spreadsheet program take a cell for a formula.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 app = typer.Typer(
     help="The GO-RAL pipeline: publishers' deliveries in, a verified Parquet drop for NDW out.",
@@ -52,16 +49,9 @@ demo_app = typer.Typer(
     help="The demo: invented deliveries of 2022, served as the publishers would.",
     no_args_is_help=True,
 )
+app.add_typer(sources_app, name="sources")
 app.add_typer(drop_app, name="drop")
 app.add_typer(demo_app, name="demo")
-
-
-class Format(StrEnum):
-    """How rows are shown."""
-
-    table = "table"
-    csv = "csv"
-    json = "json"
 
 
 def main() -> None:
@@ -69,17 +59,17 @@ def main() -> None:
     try:
         app()
     except VerificationFailed as error:
-        _complain("verification failed", *error.problems)
+        complain("verification failed", *error.problems)
         sys.exit(FAILED)
     except SettingsError as error:
-        _complain(str(error))
+        complain(str(error))
         sys.exit(WRONG_USE)
     except GoralError as error:
-        _complain(str(error))
+        complain(str(error))
         sys.exit(FAILED)
     except OSError as error:
         # No place on the disk, no right to a file, a port that is taken.
-        _complain(f"the system refuses: {error}")
+        complain(f"the system refuses: {error}")
         sys.exit(FAILED)
 
 
@@ -162,7 +152,10 @@ def deliver(
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """Show each dataset and month: what was received, accepted, quarantined; what is published."""
+    """Show each dataset and month: what was received, accepted, quarantined; what is published.
+
+    And what in the warehouse is possible but unlikely.
+    """
     from goral_pipeline import status as reporting
 
     settings = Settings.load()
@@ -172,14 +165,16 @@ def status(
         print(json.dumps(report, indent=2))
         return
     if not report["partitions"]:
-        _say("nothing was delivered yet: see `goral run`, or `goral demo run`")
+        say("nothing was delivered yet: see `goral run`, or `goral demo run`")
         return
-    _print_rows([{name: row[name] for name in STATUS_COLUMNS} for row in report["partitions"]])
+    rows = [row | {"rules_broken": len(row["rules_broken"])} for row in report["partitions"]]
+    print_rows([{name: row[name] for name in STATUS_COLUMNS} for row in rows])
     for row in report["partitions"]:
         if row["problem"]:
             print(f"\n{row['dataset']} {row['partition']}: {row['problem']}")
+    _print_implausible(report["implausible"])
     published = report["published"]
-    _say(f"published: {published['drop']}" if published else "published: nothing yet")
+    say(f"published: {published['drop']}" if published else "published: nothing yet")
 
 
 @app.command()
@@ -201,8 +196,8 @@ def query(
         rows = warehouse.query(con, sql)
     info = build.build_info(path)
     if info and info["demo"]:
-        _say("DEMO: this warehouse holds invented data")
-    _print_table(rows, format_)
+        say("DEMO: this warehouse holds invented data")
+    print_table(rows, format_)
 
 
 @app.command()
@@ -215,7 +210,7 @@ def dev(
 
     home = orchestration.prepare_home(Settings.load())
     program = Path(sys.executable).with_name("dagster")
-    _say(f"Dagster at http://127.0.0.1:{port} (DAGSTER_HOME {home}); stop with Ctrl-C")
+    say(f"Dagster at http://127.0.0.1:{port} (DAGSTER_HOME {home}); stop with Ctrl-C")
     os.execv(  # noqa: S606
         program,
         [
@@ -243,9 +238,9 @@ def drop_publish(
 
     settings = Settings.load()
     with open_ledger(settings) as ledger:
-        result = drop.publish(settings, ledger, allow_incomplete=allow_incomplete, progress=_say)
-    _say(f"{result.drop} {'published' if result.is_new else 'is published already'}")
-    _say(f"{result.files} data files, {result.rows} rows, in {result.folder}")
+        result = drop.publish(settings, ledger, allow_incomplete=allow_incomplete, progress=say)
+    say(f"{result.drop} {'published' if result.is_new else 'is published already'}")
+    say(f"{result.files} data files, {result.rows} rows, in {result.folder}")
 
 
 @drop_app.command("verify")
@@ -260,9 +255,9 @@ def drop_verify(
 
     read = verify(Settings.load().drops, drop, deep=deep)
     rows = sum(file.rows for file in read.data)
-    _say(f"{read.drop} is right: {len(read.data)} data files, {rows} rows")
+    say(f"{read.drop} is right: {len(read.data)} data files, {rows} rows")
     if read.notice:
-        _say(read.notice)
+        say(read.notice)
 
 
 @drop_app.command("list")
@@ -276,9 +271,9 @@ def drop_list(
     if as_json:
         print(json.dumps(drops, indent=2))
     elif drops:
-        _print_rows(drops)
+        print_rows(drops)
     else:
-        _say("nothing is published yet; `goral run` does so")
+        say("nothing is published yet; `goral run` does so")
 
 
 # --- goral demo ---
@@ -289,7 +284,7 @@ def demo_run() -> None:
     """Run the whole pipeline on the demo: 2022 fetched over HTTP, checked, built and published."""
     from goral_pipeline.demo.server import DemoServer
 
-    _say("DEMO: all deliveries are invented; only the totals of requests are those published")
+    say("DEMO: all deliveries are invented; only the totals that were published are those of 2022")
     with DemoServer() as server:
         settings = _demo_settings(server.url)
         done = run_months(settings, "2022-01", "2022-12", [], fetch=True)
@@ -308,14 +303,14 @@ def demo_serve(
     from goral_pipeline.demo.server import DemoServer
 
     with DemoServer(port) as server:
-        _say(f"DEMO publishers at {server.url}; stop with Ctrl-C. To use them:")
+        say(f"DEMO publishers at {server.url}; stop with Ctrl-C. To use them:")
         for name, value in _demo_environment(server.url).items():
             print(f"export {name}='{value}'")
         sys.stdout.flush()
         try:
             server.wait()
         except KeyboardInterrupt:
-            _say("stopped")
+            say("stopped")
 
 
 @demo_app.command("write")
@@ -326,11 +321,11 @@ def demo_write(
     from goral_pipeline.demo.write import write
 
     files = write(folder)
-    _say(f"{len(files)} invented deliveries written to {folder}")
+    say(f"{len(files)} invented deliveries written to {folder}")
 
 
 def _demo_environment(url: str) -> dict[str, str]:
-    from goral_pipeline.demo.server import TOKEN
+    from goral_pipeline.demo.server import API_KEY, ODATA, TOKEN
 
     return {
         "GORAL_NDW_DOTNL_URL": f"{url}/ndw_dotnl/{{month}}",
@@ -338,7 +333,16 @@ def _demo_environment(url: str) -> dict[str, str]:
             f"{url}/pdok/{{edition}}/collections/gemeente_gegeneraliseerd/items?limit=50"
         ),
         "GORAL_VATTENFALL_REQUESTS_URL": f"{url}/vattenfall/requests/{{month}}.xlsx",
+        "GORAL_VATTENFALL_PLACEMENTS_URL": f"{url}/vattenfall/placements/{{month}}.xlsx",
         "GORAL_VATTENFALL_TOKEN": TOKEN,
+        "GORAL_ECOTAP_ALLEGO_REQUESTS_URL": f"{url}/ecotap_allego/aanvragen/{{month}}.csv",
+        "GORAL_ECOTAP_ALLEGO_PLACEMENTS_URL": f"{url}/ecotap_allego/plaatsingen/{{month}}.csv",
+        "GORAL_ECOTAP_ALLEGO_TOKEN": TOKEN,
+        "GORAL_KLIMAATMONITOR_URL": f"{url}{ODATA}",
+        "GORAL_KLIMAATMONITOR_API_KEY": API_KEY,
+        "GORAL_RVO_COVERAGE_URL": f"{url}/rvo/coverage/{{month}}.xlsx",
+        "GORAL_ELAADNL_PASSENGER_OUTLOOK_URL": f"{url}/elaadnl/passenger_outlook/{{edition}}.csv",
+        "GORAL_ELAADNL_LOGISTICS_OUTLOOK_URL": f"{url}/elaadnl/logistics_outlook/{{edition}}.csv",
         "GORAL_PSEUDONYM_KEY": "demo key, known to all: for invented persons only",
     }
 
@@ -364,17 +368,17 @@ def run_months(
     with open_ledger(settings) as ledger:
         news = planning.first_news(settings, ledger, partitions, fetch=fetch)
         if news is None and is_up_to_date(settings, ledger):
-            _say("nothing new: every delivery, the warehouse and the drop are up to date")
+            say("nothing new: every delivery, the warehouse and the drop are up to date")
             return True
     number = sum(len(keys) for keys in partitions.values())
-    _say(f"running {len(partitions)} datasets, {number} partitions")
+    say(f"running {len(partitions)} datasets, {number} partitions")
     worker.load_early()
     with _no_collecting():
         from goral_pipeline.orchestration import run as orchestration
 
-    outcome = orchestration.run_assets(settings, partitions, fetch=fetch, progress=_say)
+    outcome = orchestration.run_assets(settings, partitions, fetch=fetch, progress=say)
     for problem in outcome.problems:
-        _complain(problem)
+        complain(problem)
     return outcome.success
 
 
@@ -394,13 +398,25 @@ def _build_as_of(settings: Settings, day: datetime) -> None:
 
     with open_ledger(settings) as ledger:
         path = build_as_of(settings, ledger, day.date())
-    _say(f"built {path}; the usual warehouse and the drop are as they were")
+    say(f"built {path}; the usual warehouse and the drop are as they were")
+
+
+def _print_implausible(found: list[dict[str, Any]]) -> None:
+    """Each check that warns, with the first of what it found."""
+    by_check = {name: list(of) for name, of in groupby(found, itemgetter("check_name"))}
+    for name, of in by_check.items():
+        print(f"\n{name} ({of[0]['severity']}): {len(of)} found, expected {of[0]['expected']}")
+        for one in of[:FIRST_FEW]:
+            place = " ".join(filter(None, (one["dataset"], one["period"], one["area_code"])))
+            print(f"  {place}: {one['message']} ({one['observed']:g})")
+    if by_check:
+        say('all that is implausible: goral query "from plausibility where not passed"')
 
 
 def _show_result(result: Ingested) -> None:
     from goral_pipeline.ingestion import in_words
 
-    (_complain if result.state == "failed" else _say)(in_words(result))
+    (complain if result.state == "failed" else say)(in_words(result))
 
 
 def _show_indicators(settings: Settings) -> None:
@@ -411,79 +427,30 @@ def _show_indicators(settings: Settings) -> None:
     path = settings.warehouse / build.FILE
     with warehouse.connect(path, memory_limit="1GB", threads=1) as con:
         rows = warehouse.query(con, DEMO_TABLE)
-    _print_table(rows, Format.table)
+    print_table(rows, Format.table)
     pointed = manifest.latest(settings.drops)
     if pointed:
-        _say(f"drop       {manifest.release(settings.drops, pointed['drop'])}")
-    _say(f'database   {path} (goral query "select ...")')
-    _say("interface  make dev, then http://127.0.0.1:3000")
+        say(f"drop       {manifest.release(settings.drops, pointed['drop'])}")
+    say(f'database   {path} (goral query "select ...")')
+    say("interface  make dev, then http://127.0.0.1:3000")
 
 
 DEMO_TABLE = """
-select indicator, area_name as area, period, value::bigint as value, status
+select
+    indicator,
+    area_name as area,
+    period,
+    translate(dimensions, '{}"', '') as dimensions,
+    value::bigint as value,
+    status
 from indicator_values
 where (period = '2022-12-01' and area_type = 'concession')
-    or (period = '2022-11' and area_type = 'nal_region')
-    or (period = '2022' and area_type = 'nal_region')
-order by period, indicator
+    or (period = '2022-12-01' and area_type = 'nal_region' and dimensions = '{"counting":"net"}')
+    or (period = '2022-11' and area_type = 'provinces' and dimensions = '{"source":"rvo"}'
+        and indicator like 'charge_points_%' and unit = 'count')
+    or (period = '2022' and area_type = 'nal_region' and dimensions = '{}')
+order by period, area, indicator
 """
-
-
-def _say(text: str) -> None:
-    """Tell on standard error, so that standard output holds rows alone."""
-    print(text, file=sys.stderr, flush=True)
-
-
-def _complain(*lines: str) -> None:
-    for line in lines:
-        print(f"goral: {line}", file=sys.stderr, flush=True)
-
-
-def _print_rows(rows: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for name, value in rows[0].items():
-        is_number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
-        table.add_column(name, no_wrap=True, justify="right" if is_number else "left")
-    for row in rows:
-        table.add_row(*("" if value is None else escape(str(value)) for value in row.values()))
-    # As wide as it needs to be: a cell cut short cannot be searched for.
-    Console(width=WIDEST, highlight=False).print(table)
-
-
-def _print_table(rows: pa.Table, format_: Format) -> None:
-    if format_ is Format.csv:
-        _print_csv(rows)
-    elif format_ is Format.json:
-        print(json.dumps(rows.to_pylist(), indent=2, default=str))
-    else:
-        _print_rows(rows.to_pylist()) if rows.num_rows else _say("no rows")
-
-
-def _print_csv(rows: pa.Table) -> None:
-    import csv
-
-    writer = csv.writer(_Lines(), lineterminator="\r\n")
-    writer.writerow(_harmless(name) for name in rows.column_names)
-    writer.writerows([_harmless(value) for value in row.values()] for row in rows.to_pylist())
-
-
-class _Lines:
-    """Rows as lines end here. The writer is told otherwise, for only so does it quote a lone CR."""
-
-    def write(self, row: str) -> int:
-        """Write one row."""
-        return sys.stdout.write(row.removesuffix("\r\n") + "\n")
-
-
-def _harmless(value: Any) -> Any:
-    """Text that a spreadsheet would run as a formula, made text; numbers stay numbers."""
-    if isinstance(value, str) and value.startswith(FORMULA_STARTS):
-        return f"'{value}"
-    return value
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from goral_pipeline.ingestion import check_partition, current_partition
 from goral_pipeline.settings import Settings, url_variable
 from goral_pipeline.sources import Source, drafting, registry, source_of_mapping
 from goral_pipeline.sources.drafting import Draft, Wish
+from goral_pipeline.sources.mapping import Concession
 
 if TYPE_CHECKING:
     from goral_pipeline.staging.stage import Job
@@ -77,11 +78,13 @@ def draft(
     from goral_pipeline.staging.worker import apart
 
     _check_file(settings, file)
+    told = _told_of_concession(settings, dataset)
     wish = Wish(
         path=file.resolve(),
         contracts=_contracts_for(dataset, contract),
         dataset=dataset,
-        is_new_concession=dataset is None or not _is_known(settings, dataset.split("/", 1)[0]),
+        is_named=any(one.name for one in told),
+        is_listed=any(one.participants is None and not one.everybody for one in told),
         sheet=sheet,
     )
     return apart(
@@ -199,12 +202,15 @@ def _can_be(contract: Contract, dataset: str) -> bool:
     return re.fullmatch(rf"[a-z][a-z0-9_]*/{kind}", dataset) is not None
 
 
-def _is_known(settings: Settings, concession: str) -> bool:
-    return any(
-        layout.source == concession and layout.concession
-        for source in registry(settings.home_folder).values()
-        for layout in source.mappings
-    )
+def _told_of_concession(settings: Settings, dataset: str | None) -> list[Concession]:
+    """What mappings there are say of the concession of a dataset."""
+    source = dataset.split("/", 1)[0] if dataset else None
+    return [
+        layout.concession
+        for one in registry(settings.home_folder).values()
+        for layout in one.mappings
+        if layout.source == source and layout.concession
+    ]
 
 
 def _check_file(settings: Settings, file: Path) -> None:

@@ -37,6 +37,7 @@ def test_the_commands_that_scripts_rely_on_are_there() -> None:
         *("run", "deliver", "status", "query", "dev"),
         *("drop publish", "drop verify", "drop list"),
         *("demo run", "demo serve", "demo write"),
+        *("sources list", "sources draft-mapping", "sources check"),
     } <= there
 
 
@@ -56,8 +57,11 @@ def test_without_a_command_it_shows_what_there_is(main: Main) -> None:
 # ── wrong use ────────────────────────────────────────────────────────────────────────────────────
 
 UNKNOWN = (
-    "goral: there is no dataset 'rvo/nothing'; there are ndw_dotnl/locations, "
-    "pdok/municipality_boundaries, vattenfall/requests\n"
+    "goral: there is no dataset 'rvo/nothing'; there are ecotap_allego/placements, "
+    "ecotap_allego/requests, elaadnl/logistics_outlook, elaadnl/passenger_outlook, "
+    "ndw_dotnl/locations, ndw_dotnl/tariffs, pdok/municipality_boundaries, "
+    "rvo/charge_point_counts, rvo/coverage, rvo/inhabitants, rvo/vehicles, "
+    "vattenfall/placements, vattenfall/requests\n"
 )
 WRONG = {
     "dataset of deliver": (["deliver", "rvo/nothing", "FILE"], UNKNOWN),
@@ -87,6 +91,10 @@ WRONG = {
     "year of another form": (
         ["deliver", "pdok/municipality_boundaries", "FILE", "--partition", "2022-07"],
         "goral: pdok/municipality_boundaries is kept by year: '2022-07' is not of the form 2022\n",
+    ),
+    "edition of another form": (
+        ["deliver", "elaadnl/passenger_outlook", "FILE", "--partition", "2024"],
+        "goral: elaadnl/passenger_outlook is kept by edition: '2024' is not of the form 2022Q3\n",
     ),
     "missing file": (
         ["deliver", "vattenfall/requests", "nowhere.xlsx", "--partition", "2022-05"],
@@ -283,15 +291,15 @@ def test_exit_codes_and_streams_are_those_of_the_process(tmp_path: Path) -> None
     assert failed.err == "goral: nothing is published: there is no latest.json\n"
     done = goral("status", "--json")
     assert (done.code, done.err) == (DONE, "")
-    assert json.loads(done.out) == {"partitions": [], "published": None}
+    assert json.loads(done.out) == {"partitions": [], "implausible": [], "published": None}
 
 
 def test_the_demo_s_deliveries_can_be_written_and_delivered(main: Main, tmp_path: Path) -> None:
     folder = tmp_path / "demo files"
     ran = main("demo", "write", folder)
     assert ran.code == DONE
-    assert ran.err == f"22 invented deliveries written to {folder}\n"
-    assert len(list(folder.glob("DEMO_*"))) == 22
+    assert ran.err == f"60 invented deliveries written to {folder}\n"
+    assert len(list(folder.glob("DEMO_*"))) == 60
     boundaries = folder / "DEMO_pdok_municipality_boundaries_2022.geojson"
     told = main("deliver", "pdok/municipality_boundaries", boundaries, "--partition", "2022")
     assert told.code == DONE

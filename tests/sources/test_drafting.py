@@ -68,7 +68,7 @@ def workbook(path: Path, sheets: dict[str, Sequence[Sequence[object]]]) -> Path:
 
 
 def drafted(path: Path, contracts: Sequence[str] = REQUESTS, **wishes: Any) -> Draft:
-    wish = {"dataset": "third/requests", "is_new_concession": True} | wishes
+    wish = {"dataset": "third/requests", "is_named": False, "is_listed": False} | wishes
     return draft(Wish(path=path, contracts=tuple(contracts), **wish))
 
 
@@ -156,9 +156,10 @@ def test_no_cell_of_a_person_is_shown(export: Callable[[Path], Path], tmp_path: 
 
 def test_what_is_not_for_a_person_to_read_is_left_as_it_is(tmp_path: Path) -> None:
     """A draft without anything to fill in is a mapping as it stands."""
-    made = drafted(text_file(tmp_path / "a.csv", ROWS), is_new_concession=False)
+    made = drafted(text_file(tmp_path / "a.csv", ROWS), is_named=True, is_listed=True)
     assert FILL_IN not in str(yaml.safe_load(made.text))
-    assert "name:" not in made.text
+    assert "  name:" not in made.text
+    assert "municipalities:" not in made.text
     assert loaded(tmp_path / "a.csv", made).dataset == "third/requests"
 
 

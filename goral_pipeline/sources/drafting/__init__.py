@@ -39,8 +39,10 @@ class Wish:
     """Ids of the contracts that it may be for."""
     dataset: str | None
     """Dataset that the mapping is for; None leaves it to be filled in."""
-    is_new_concession: bool
-    """Whether nothing is known yet of the dataset's concession."""
+    is_named: bool
+    """Whether another mapping gives the name of the dataset's concession."""
+    is_listed: bool
+    """Whether the reference list tells which municipalities take part in it."""
     sheet: str | None = None
 
 
@@ -69,7 +71,7 @@ def draft(wish: Wish) -> Draft:
         raise DeliveryRejected("found no table in it, expected a row of headers and records below")
     best = max(found, key=lambda finding: finding.match.fit)
     return Draft(
-        writing.mapping(best, wish.dataset, is_new_concession=wish.is_new_concession),
+        writing.mapping(best, wish.dataset, is_named=wish.is_named, is_listed=wish.is_listed),
         writing.summary(best),
     )
 
@@ -164,6 +166,6 @@ def _totals(header: list[str], rows: list[list[str]]) -> Totals | None:
     if not places:
         return None
     place, number = places.most_common(1)[0]
-    if number * 10 > len(rows) or not header[place]:
+    if number * 2 > len(rows) or not header[place]:
         return None
     return Totals(place, header[place], TOTALS, number)

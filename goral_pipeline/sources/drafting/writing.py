@@ -141,20 +141,21 @@ def summary(found: Found) -> str:
     marked = len(found.match.places) - placed + len(personal)
     return (
         f"{found.records} records; contract {found.match.contract.id}: {placed} columns found, "
-        f"{len(found.match.missing)} required ones not; {marked} columns look personal, "
-        f"{len(others) + len(hidden)} are not placed"
+        f"{len(found.match.missing)} required but not found, {marked} look personal, "
+        f"{len(others) + len(hidden)} not placed"
     )
 
 
-def mapping(found: Found, dataset: str | None, *, is_new_concession: bool) -> str:
+def mapping(found: Found, dataset: str | None, *, is_named: bool, is_listed: bool) -> str:
     """The whole draft."""
     contract = found.match.contract
+    told = _concession(found, dataset, is_named=is_named, is_listed=is_listed)
     return "\n".join(
         [
             *_preface(found),
             *_dataset(contract, dataset),
             f"contract: {contract.id}",
-            *(_concession(found, dataset, is_new_concession) if contract.is_per_concession else ()),
+            *(told if contract.is_per_concession else ()),
             *_file(found),
             *_skipped(found),
             *_notations(found),
@@ -188,9 +189,11 @@ def _dataset(contract: Contract, dataset: str | None) -> Iterator[str]:
         yield f"dataset: {FILL_IN.lower()}/{kind}  # fill in: id of the concession/{kind}"
 
 
-def _concession(found: Found, dataset: str | None, is_new: bool) -> Iterator[str]:
+def _concession(
+    found: Found, dataset: str | None, *, is_named: bool, is_listed: bool
+) -> Iterator[str]:
     yield "concession:"
-    if is_new:
+    if not is_named:
         name = dataset.split("/", 1)[0].replace("_", " ").title() if dataset else FILL_IN
         yield f"  name: {scalar(name)}  # fill in: as the report is to call it"
     earliest = _earliest(found)
@@ -201,7 +204,7 @@ def _concession(found: Found, dataset: str | None, is_new: bool) -> Iterator[str
         f"  from: {day}  # fill in: first day of the concession; "
         + ("that is the first month in the file" if earliest else "the file does not tell")
     )
-    if is_new:
+    if not is_listed:
         yield "  municipalities: all  # fill in: all, or those that take part: [GM0202, GM0228]"
 
 
