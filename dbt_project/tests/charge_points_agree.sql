@@ -1,6 +1,6 @@
--- The charge points of a source and month are as many in mart_charge_points and in the indicators of
--- the region and of its provinces together; as many of DOT-NL as were placed in the region; as many as in
--- mart_charge_point_comparison; and as many of RVO as in mart_coverage.
+-- The charge points of a source and month are as many in mart_charge_points as in the indicators of
+-- the region and of its provinces together; as many of DOT-NL as were placed in the region; as many
+-- as in mart_charge_point_comparison; and as many of RVO as in mart_coverage.
 with mart as (
     select
         source,

@@ -1,5 +1,5 @@
--- What the forecast of the region adds up to is what was staged of its municipalities: no neighbourhood is
--- lost, counted twice, or in two quantities; and the whole region's indicator is that sum.
+-- What the forecast of the region adds up to is what was staged of its municipalities: no
+-- neighbourhood is lost, counted twice, or in two quantities; and the region's indicator is it too.
 with staged as (
     select
         outlook.edition,
@@ -11,10 +11,8 @@ with staged as (
             + outlook.fast_charge_points + outlook.electric_cars
         ) as forecast
     from {{ ref('stg_elaadnl__passenger_outlook') }} as outlook
-    where
-        outlook.municipality_code in (
-            select municipality_code from {{ ref('dim_municipality') }}
-        )
+    inner join {{ ref('dim_municipality') }} as municipalities
+        on outlook.municipality_code = municipalities.municipality_code
     group by outlook.edition, outlook.scenario, outlook.year
 ),
 

@@ -53,6 +53,14 @@ indicators as (
     group by 1, 2, 3
 ),
 
+regional as (
+    select distinct
+        dimensions,
+        period
+    from indicators
+    where dimensions like '%counting%'
+),
+
 -- What the indicators should come to. The region has a figure at those dates at which it has any.
 expected as (
     select
@@ -69,10 +77,8 @@ expected as (
         - case when regional.dimensions like '%net%' then sum(received.repeated) else 0 end
             as requests
     from received
-    inner join (select distinct dimensions, period from indicators) as regional
-        on
-            cast(received.reference_date as {{ dbt.type_string() }}) = regional.period
-            and regional.dimensions like '%counting%'
+    inner join regional
+        on cast(received.reference_date as {{ dbt.type_string() }}) = regional.period
     group by regional.dimensions, regional.period
 ),
 

@@ -24,8 +24,12 @@ TABLES = [
     "dim_month",
     "dim_municipality",
     "indicator_values",
+    "mart_charge_point_comparison",
     "mart_charge_points",
+    "mart_coverage",
+    "mart_forecast",
     "mart_location_placement",
+    "mart_logistics_forecast",
 ]
 DEMO_NOTICE = "DEMO: every figure in this drop rests on invented data"
 
@@ -92,6 +96,11 @@ def test_rows_are_sorted_by_their_key_which_is_unique(demo: Demo, dataset: str) 
     assert len(set(keys)) == len(keys) > 0
 
 
+def test_what_counts_single_persons_is_in_no_drop(demo: Demo) -> None:
+    assert not published()["mart_requests"].is_published
+    assert not (demo.release / "mart_requests").exists()
+
+
 def test_no_personal_data_is_in_a_drop(demo: Demo) -> None:
     personal = {
         column.name
@@ -113,6 +122,7 @@ def test_no_personal_data_is_in_a_drop(demo: Demo) -> None:
         ("indicator_values", "value"),
         ("mart_charge_points", "charge_points"),
         ("mart_location_placement", "locations"),
+        ("mart_forecast", "forecast"),
     ],
 )
 def test_pyarrow_pandas_and_duckdb_read_the_same_sum(demo: Demo, dataset: str, column: str) -> None:
@@ -130,9 +140,15 @@ def test_pyarrow_pandas_and_duckdb_read_the_same_sum(demo: Demo, dataset: str, c
 def test_the_manifest_says_what_is_there(demo: Demo) -> None:
     said = json.loads((demo.release / "manifest.json").read_bytes())
     assert said["drop"] == demo.release.name
-    assert said["contracts"] == dict.fromkeys(TABLES, "1.0.0")
+    assert said["contracts"] == {table: published()[table].version for table in TABLES}
     assert said["left_out"] == []
-    assert len(said["staged_files"]) == 12 * 3 + 9 + 1 + 12  # with a placement a snapshot
+    with duckdb.connect(str(demo.home / "warehouse" / "goral.duckdb"), read_only=True) as con:
+        made_of = con.execute("select relation, path from main.build_inputs").fetchall()
+    named = [(file["relation"], file["path"]) for file in said["staged_files"]]
+    assert sorted(named) == sorted(made_of)
+    assert {"concession__requests", "rvo__vehicles", "elaadnl__passenger_outlook"} <= {
+        relation for relation, _ in named
+    }
     assert [file["dataset"] for file in said["data"]] == TABLES
     for file in said["data"]:
         path = demo.release / file["path"]

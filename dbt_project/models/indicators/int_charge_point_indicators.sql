@@ -3,7 +3,10 @@ with months as (
 ),
 
 areas as (
-    select distinct area_type, area_code, area_name
+    select distinct
+        area_type,
+        area_code,
+        area_name
     from {{ ref('int_area_members') }}
 ),
 

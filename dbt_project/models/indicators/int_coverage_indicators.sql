@@ -14,15 +14,23 @@ months as (
     where source = 'rvo'
 ),
 
+yearly as (
+    select
+        year,
+        demo
+    from {{ ref('stg_rvo__vehicles') }}
+    union all
+    select
+        year,
+        demo
+    from {{ ref('stg_rvo__inhabitants') }}
+),
+
 demo_years as (
     select
         year,
         bool_or(demo) as demo
-    from (
-        select year, demo from {{ ref('stg_rvo__vehicles') }}
-        union all
-        select year, demo from {{ ref('stg_rvo__inhabitants') }}
-    ) as yearly
+    from yearly
     group by year
 ),
 

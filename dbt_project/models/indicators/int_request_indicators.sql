@@ -2,20 +2,25 @@ with reference_dates as (
     select * from {{ ref('int_reference_dates') }}
 ),
 
+dates as (
+    select distinct reference_date
+    from reference_dates
+),
+
 -- The region has a figure only where each concession that had begun is known up to that date.
 region_dates as (
     select
         dates.reference_date,
-        bool_or(reference_dates.demo) as demo
-    from (select distinct reference_date from reference_dates) as dates
+        bool_or(known.demo) as demo
+    from dates
     inner join {{ ref('stg_mappings__concessions') }} as concessions
         on dates.reference_date > concessions.requests_from
-    left join reference_dates
+    left join reference_dates as known
         on
-            concessions.concession = reference_dates.concession
-            and dates.reference_date = reference_dates.reference_date
+            concessions.concession = known.concession
+            and dates.reference_date = known.reference_date
     group by dates.reference_date
-    having count(*) = count(reference_dates.concession)
+    having count(*) = count(known.concession)
 ),
 
 -- What is counted together: a concession's own requests; those of all, each or once.
@@ -60,7 +65,7 @@ scope_areas as (
     inner join members
         on
             members.area_type = 'province'
-            or members.area_code = scopes.scope
+            or scopes.scope = members.area_code
             or (members.area_type <> 'concession' and scopes.scope like 'region:%')
 ),
 

@@ -13,7 +13,7 @@ delivered as (
     group by concessions.concession, deliveries.period
 ),
 
--- Delivered up to its end: its requests stand as they were last told, whether it still tells or not.
+-- Delivered up to its end: its requests stand as they were last told, also when it tells no more.
 ended as (
     select
         concessions.concession,
@@ -25,6 +25,11 @@ ended as (
     having
         max(delivered.last_month)
         >= {{ month_of(dbt.dateadd('day', -1, 'concessions.requests_until')) }}
+),
+
+delivered_months as (
+    select distinct last_month
+    from delivered
 ),
 
 months as (
@@ -41,8 +46,7 @@ months as (
         false as delivered,
         false as demo
     from ended
-    inner join (select distinct last_month from delivered) as others
-        on ended.last_month < others.last_month
+    inner join delivered_months as others on ended.last_month < others.last_month
 ),
 
 -- The earliest request whose accepted version is invented: counts from then on rest on it.

@@ -54,7 +54,7 @@ counts as (
     where source = 'rvo'
     group by 1, 2, 3, 4
     union all
-    -- Counted on 1 January: what there is at the end of the year before, and at worst of the year itself.
+    -- Counted on 1 January: the end of the year before, or at worst the year itself.
     select
         'electric_cars' as quantity,
         vehicles.year - years_back.years as year,
