@@ -41,10 +41,10 @@ COUNTED_BY_YEAR = (PASSENGER_CARS, BEV, PHEV, INHABITANTS)
 # Each month so much less, in parts of the count of November 2022.
 GROWTH_A_MONTH = 0.02
 # Seen in reality, of other municipalities: a place without a public point, and a fall of 31 % in
-# a year.
+# a year; here all at once.
 WITHOUT_PUBLIC_POINT = "GM0277"
 FALLING = "GM0213"
-FALL = 0.31
+FALL, FALLEN_FROM = 0.31, "2022-07"
 
 # Municipalities elsewhere in the country, for the service gives all of them; how many times more
 # charging each has.
@@ -165,10 +165,8 @@ def _points(variable: str, month: str) -> dict[str, int]:
 
 
 def _falling(november: int, month: str) -> int:
-    """A municipality that has a third less in December than in January, in even steps."""
-    gone = FALL * MONTHS.index(month) / (len(MONTHS) - 1)
-    gone_in_november = FALL * MONTHS.index(REFERENCE_MONTH) / (len(MONTHS) - 1)
-    return round(november * (1 - gone) / (1 - gone_in_november))
+    """A municipality that loses a third at once, and neither grows nor shrinks otherwise."""
+    return round(november / (1 - FALL)) if month < FALLEN_FROM else november
 
 
 @cache
