@@ -163,6 +163,13 @@ def test_what_is_not_for_a_person_to_read_is_left_as_it_is(tmp_path: Path) -> No
     assert loaded(tmp_path / "a.csv", made).dataset == "third/requests"
 
 
+def test_a_file_that_no_contract_is_for_is_said_to_fit_badly(tmp_path: Path) -> None:
+    rows = [[f"P{n}", "blauw", str(n)] for n in range(9)]
+    file = text_file(tmp_path / "a.csv", rows, header=("Nummer", "Kleur", "Gewicht"))
+    assert "fits badly: perhaps no contract is for this file" in drafted(file, ALL).text
+    assert "fits badly" not in drafted(text_file(tmp_path / "b.csv", ROWS), ALL).text
+
+
 # ── how the file is made ─────────────────────────────────────────────────────────────────────────
 
 
@@ -226,7 +233,9 @@ def test_totals_are_no_records(tmp_path: Path, word: str) -> None:
     assert "look of the 40 records" in made.text
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     order=st.permutations(range(len(HEADER))),
     separator=st.sampled_from(";,\t|"),
@@ -478,6 +487,7 @@ def test_only_the_first_rows_of_a_large_file_are_read(
 # ── YAML ─────────────────────────────────────────────────────────────────────────────────────────
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_is_written_as_yaml_that_reads_as_it(text: str) -> None:
     for place in ("[{}]", "- {}", "{}: x"):

@@ -24,7 +24,7 @@ SURE = 0.85
 LEAST = 0.5
 
 _IDLE = frozenset(
-    ("datum", "tijd", "tijdstip", "date", "time", "de", "het", "een", "van", "op", "dd")
+    ("datum", "tijd", "tijdstip", "date", "time", "de", "het", "een", "van", "op", "dd", "d")
 )
 _SHORT = {
     "nr": "nummer",

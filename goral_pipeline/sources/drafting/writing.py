@@ -174,6 +174,8 @@ def _preface(found: Found) -> Iterator[str]:
     yield f'# What says "fill in" only a person knows; nothing is accepted where {FILL_IN} stands.'
     yield "# Then try it: goral sources check MAPPING FILE"
     own, other = found.match, found.next_best
+    if len(own.missing) * 2 > len(own.places):
+        yield f"# {own.contract.id} fits badly: perhaps no contract is for this file."
     if other is not None:
         yield (
             f"# Contract: of all, {own.contract.id} fits best ({len(own.places)} columns found); "
