@@ -26,16 +26,13 @@ _WHOLE_NUMBER = r"[+-]?[0-9]{1,18}(\.0+)?"
 def judged_table(contract: Contract, table: Table) -> str:
     """SQL that makes `judged_<table>` from `raw_<table>` (and its parent's judgement).
 
-    Columns: row_id, record_number, every delivered column typed, `broken` (a list of structs rule,
-    column_name, found; empty where no rule is broken), outcome and reason. That of several rows
-    with one key only one is accepted is the work of `mark_duplicates`, which comes next.
+    Columns: row_id, record_number, every delivered column typed, outcome and reason; and `sound`,
+    whether it is sure at first sight that no rule is broken. `settlement` comes next.
     """
     columns = table.delivered_columns
     typed = ", ".join(f"{_typed(column)} as {column.name}" for column in columns)
     raw = ", ".join(f"{column.name} as raw_{column.name}" for column in columns)
-    checks = _checks(table)
-    holds = " and ".join(f"({check.holds})" for check in checks) or "true"
-    breaks = ", ".join(_entry(contract, check) for check in checks) or "null"
+    sound = " and ".join(f"({check.sound})" for check in _checks(table)) or "true"
     parent = table.parent
     # Only what is needed of the parent: its columns have the names that rules speak of.
     join = (
@@ -44,50 +41,67 @@ def judged_table(contract: Contract, table: Table) -> str:
         if parent
         else ""
     )
-    parent_outcome = "coalesce(outcome_of_parent, 'quarantined')" if parent else "'accepted'"
-    # What is told of a broken rule is made for the few rows that break one: a CASE computes each
-    # branch for its own rows only.
+    outcome = "coalesce(outcome_of_parent, 'quarantined')" if parent else "'accepted'"
     return f"""
 create temp table judged_{table.name} as
 with typed as (
     select row_id, parent_row_id, record_number, {raw}, {typed} from raw_{table.name}
-), ruled as (
-    select typed.*, {parent_outcome} as parent_outcome,
-        case when {holds} then [] else list_filter([{breaks}], entry -> entry is not null) end
-            ::struct(rule varchar, column_name varchar, found varchar)[] as broken
-    from typed {join}
 )
-select row_id, record_number, {", ".join(column.name for column in columns)}, broken,
-    case
-        when parent_outcome <> 'accepted' then parent_outcome
-        when len(broken) > 0 then 'quarantined'
-        else 'accepted'
-    end as outcome,
-    case
-        when parent_outcome = 'quarantined' then {quote(PARENT_QUARANTINED)}
-        when parent_outcome = 'duplicate' then {quote(PARENT_DUPLICATE)}
-        when len(broken) > 0 then broken[1].rule
+select row_id, record_number, {", ".join(column.name for column in columns)},
+    {sound} as sound,
+    {outcome} as outcome,
+    case {outcome}
+        when 'quarantined' then {quote(PARENT_QUARANTINED)}
+        when 'duplicate' then {quote(PARENT_DUPLICATE)}
         else ''
     end as reason
-from ruled
+from typed {join}
 """
 
 
-def mark_duplicates(table: Table) -> str:
-    """SQL that leaves accepted one row a key: the latest version, else the first."""
+def settlement(contract: Contract, table: Table) -> str:
+    """SQL statements that settle how the rows end which `judged_<table>` did not say of.
+
+    They make `broken_<table>`: row_id and `broken` (a list of structs rule, column_name, found) of
+    each row that breaks a rule. Of the others with one key, one stays accepted: the latest version,
+    else the first.
+    """
+    raw = ", ".join(f"{column.name} as raw_{column.name}" for column in table.delivered_columns)
+    breaks = ", ".join(_entry(check) for check in _checks(table)) or "null"
     key = ", ".join(table.key)
     version = f"{table.version_column} desc, " if table.version_column else ""
+    judged = f"judged_{table.name}"
     # To group by a hash costs little, and leaves few rows to be ranked by their real key.
     return f"""
-update judged_{table.name} set outcome = 'duplicate', reason = {quote(SAME_KEY)}
+create temp table broken_{table.name} as
+select row_id, broken::struct(rule varchar, column_name varchar, found varchar)[] as broken
+from (
+    select row_id, [
+        struct_pack(
+            rule := entry.rule,
+            column_name := entry.column_name,
+            found := {_redacted(contract, "entry.found")}
+        )
+        for entry in [{breaks}] if entry is not null
+    ] as broken
+    from (select * from {judged} where not sound)
+    join (select row_id, {raw} from raw_{table.name}) using (row_id)
+)
+where len(broken) > 0;
+
+update {judged} set outcome = 'quarantined', reason = broken[1].rule
+from broken_{table.name} as of_row
+where {judged}.row_id = of_row.row_id and outcome = 'accepted';
+
+update {judged} set outcome = 'duplicate', reason = {quote(SAME_KEY)}
 where row_id in (
-    select row_id from judged_{table.name}
+    select row_id from {judged}
     where outcome = 'accepted' and hash({key}) in (
-        select hash({key}) from judged_{table.name} where outcome = 'accepted'
+        select hash({key}) from {judged} where outcome = 'accepted'
         group by all having count(*) > 1
     )
     qualify row_number() over (partition by {key} order by {version}row_id) > 1
-)
+);
 """
 
 
@@ -116,7 +130,7 @@ from (
             else broken
         end
     ) as entry
-    from judged_{table.name}
+    from judged_{table.name} left join broken_{table.name} using (row_id)
     where outcome = 'quarantined'
 )
 order by record_number, row_id, rule
@@ -125,26 +139,27 @@ order by record_number, row_id, rule
 
 @dataclass(frozen=True)
 class _Check:
-    """A rule as a row is judged by it."""
+    """A rule as a row is judged by it: two pieces of SQL that are true or false, never null."""
 
     rule: str
     column: Column
     holds: str
-    """SQL that is true or false, never null."""
+    sound: str
+    """Cheap, and false wherever `holds` is; the few rows that are not sound are looked at again."""
 
 
 def _checks(table: Table) -> list[_Check]:
     """All rules of a table: that values can be read first, then what the contract says of them."""
     columns = {column.name: column for column in table.delivered_columns}
     types = [
-        # The cheapest first, which settles it for nearly all rows.
         _Check(
-            type_rule(c).name,
-            c,
-            f"raw_{c.name} is null or {c.name} is not null or not {_is_given(c)}",
+            type_rule(column).name,
+            column,
+            holds=f"{name} is not null or not {_is_given(column)}",
+            sound=f"raw_{name} is null or {name} is not null",
         )
-        for c in columns.values()
-        if _can_fail(c)
+        for name, column in columns.items()
+        if _can_fail(column)
     ]
     return types + [_check(columns[rule.column], rule) for rule in table.rules]
 
@@ -152,8 +167,10 @@ def _checks(table: Table) -> list[_Check]:
 def _check(column: Column, rule: Rule) -> _Check:
     if rule.name == f"{column.name}_required" and _can_fail(column):
         # A value that cannot be read broke the type rule, not this one.
-        return _Check(rule.name, column, f"{column.name} is not null or {_is_given(column)}")
-    return _Check(rule.name, column, f"({rule.predicate}) is not false")
+        holds = f"{column.name} is not null or {_is_given(column)}"
+        return _Check(rule.name, column, holds, sound=rule.predicate)
+    holds = f"({rule.predicate}) is not false"
+    return _Check(rule.name, column, holds, sound=holds)
 
 
 def _can_fail(column: Column) -> bool:
@@ -183,27 +200,25 @@ def _typed(column: Column) -> str:
     return f"try_cast({name} as {column.type})"
 
 
-def _entry(contract: Contract, check: _Check) -> str:
-    name = check.column.name
-    found = redacted(contract, check.column, f"raw_{name}")
+def _entry(check: _Check) -> str:
+    column = check.column
+    shown = column.personal == "none" and column.type != "BLOB"
+    found = f"left(raw_{column.name}, {LONGEST_FOUND})" if shown else "null::varchar"
     return (
         f"case when not ({check.holds}) then struct_pack(rule := {quote(check.rule)}, "
-        f"column_name := {quote(name)}, found := {found}) end"
+        f"column_name := {quote(column.name)}, found := {found}) end"
     )
 
 
-def redacted(contract: Contract, column: Column, text: str) -> str:
+def _redacted(contract: Contract, text: str) -> str:
     """SQL for what may be shown of a value that broke a rule.
 
     Where deliveries hold personal data a cell can hold it in any column, for columns shift; so only
     the shape of the value is shown: x for a letter, 9 for a digit.
     """
-    if column.personal != "none" or column.type == "BLOB":
-        return "null::varchar"
-    short = f"left({text}, {LONGEST_FOUND})"
     if not contract.holds_personal_data:
-        return short
-    letters = rf"regexp_replace({short}, '\p{{L}}', 'x', 'g')"
+        return text
+    letters = rf"regexp_replace({text}, '\p{{L}}', 'x', 'g')"
     return rf"regexp_replace({letters}, '\p{{N}}', '9', 'g')"
 
 
@@ -224,8 +239,8 @@ def rows_to_judge(table: Table) -> str:
         f"{_IS_SOUND} as {expectations.SOUND}",
     ]
     return (
-        f"select {', '.join(columns)} from (select *, {_RULES} from judged_{table.name}) "
-        "order by all"
+        f"select {', '.join(columns)} from judged_{table.name} "
+        f"left join (select row_id, {_RULES} from broken_{table.name}) using (row_id) order by all"
     )
 
 
@@ -240,8 +255,8 @@ def counts_to_judge(table: Table) -> str:
         broken = f"filter (where not ({holds}))"
         columns += [f"count(*) {broken}", f"coalesce(min(record_number, {examples}) {broken}, [])"]
     return (
-        f"select {', '.join(columns)} from (select *, {_RULES} from judged_{table.name} "
-        "where len(broken) > 0)"
+        f"select {', '.join(columns)} from judged_{table.name} "
+        f"join (select row_id, {_RULES} from broken_{table.name}) using (row_id)"
     )
 
 
@@ -250,4 +265,4 @@ _IS_SOUND = f"not (outcome = 'quarantined' and reason <> {quote(PARENT_QUARANTIN
 
 
 def _holds(rule: str) -> str:
-    return f"not list_contains(broken_rules, {quote(rule)})"
+    return f"not coalesce(list_contains(broken_rules, {quote(rule)}), false)"

@@ -89,18 +89,14 @@ def stage(job: Job) -> Staging:
     con = _connect(job)
     try:
         source.read(Reading(con, job.landed, contract, job.partition, job.spill))
-        parameters = pseudonym.pads(job.key) if job.key and contract.needs_key else {}
-        for table in contract.tables:
-            own = parameters if any(c.personal == "pseudonymise" for c in table.columns) else {}
-            con.execute(judge.judged_table(contract, table), own)
-            con.execute(judge.mark_duplicates(table))
+        received = {table.name: _settle(con, job, contract, table) for table in contract.tables}
         counts = tuple(count for table in contract.tables for count in _counts(con, table))
         verdicts = tuple(
             verdict for table in contract.tables for verdict in _judge(con, contract, table)
         )
         _write_quarantine(con, job, contract, verdicts)
         _refuse_bad(contract, counts, verdicts)
-        return _write_accepted(con, job, contract, counts)
+        return _write_accepted(con, job, contract, received, counts)
     finally:
         con.close()
         shutil.rmtree(job.spill, ignore_errors=True)
@@ -123,6 +119,18 @@ def _connect(job: Job) -> duckdb.DuckDBPyConnection:
     return con
 
 
+def _settle(con: duckdb.DuckDBPyConnection, job: Job, contract: Contract, table: Table) -> int:
+    """Say of each row of a table how it ends; gives the number of rows received."""
+    received = int(_one(con, f"select count(*) from raw_{table.name}"))
+    has_pseudonyms = any(column.personal == "pseudonymise" for column in table.columns)
+    pads = pseudonym.pads(job.key) if job.key and has_pseudonyms else {}
+    con.execute(judge.judged_table(contract, table), pads)
+    con.execute(judge.settlement(contract, table))
+    # The largest table, in the clear, and needed no more.
+    con.execute(f"drop table raw_{table.name}")
+    return received
+
+
 def _counts(con: duckdb.DuckDBPyConnection, table: Table) -> list[Count]:
     rows = con.execute(
         f"select outcome, reason, count(*) from judged_{table.name} group by all order by all"
@@ -132,7 +140,7 @@ def _counts(con: duckdb.DuckDBPyConnection, table: Table) -> list[Count]:
 
 def _judge(con: duckdb.DuckDBPyConnection, contract: Contract, table: Table) -> list[Verdict]:
     """What becomes of the expectations of a table."""
-    if _one(con, f"select count(*) from raw_{table.name}") <= expectations.MOST_ROWS:
+    if _one(con, f"select count(*) from judged_{table.name}") <= expectations.MOST_ROWS:
         rows = con.execute(judge.rows_to_judge(table)).df()
         return expectations.judge_rows(contract, table, rows)
     number, *broken = con.execute(judge.counts_to_judge(table)).fetchall()[0]
@@ -201,11 +209,17 @@ def _expectations(table: Table) -> dict[str, str]:
 
 
 def _write_accepted(
-    con: duckdb.DuckDBPyConnection, job: Job, contract: Contract, counts: tuple[Count, ...]
+    con: duckdb.DuckDBPyConnection,
+    job: Job,
+    contract: Contract,
+    received: dict[str, int],
+    counts: tuple[Count, ...],
 ) -> Staging:
     durable.make_folder(job.accepted_folder.parent)
     with durable.new_folder(job.accepted_folder) as folder:
-        files = tuple(_write_table(con, job, folder, table) for table in contract.tables)
+        files = tuple(
+            _write_table(con, job, folder, table, received[table.name]) for table in contract.tables
+        )
         staging = Staging(
             delivery_id=job.delivery_id,
             fingerprint=job.fingerprint,
@@ -220,7 +234,7 @@ def _write_accepted(
 
 
 def _write_table(
-    con: duckdb.DuckDBPyConnection, job: Job, folder: Path, table: Table
+    con: duckdb.DuckDBPyConnection, job: Job, folder: Path, table: Table, received: int
 ) -> StagedFile:
     path = folder / f"{table.name}.parquet"
     reader = con.execute(
@@ -231,7 +245,7 @@ def _write_table(
     return StagedFile(
         table_name=table.name,
         path=lasting.relative_to(job.home).as_posix(),
-        received=int(_one(con, f"select count(*) from raw_{table.name}")),
+        received=received,
         rows=rows,
         bytes=path.stat().st_size,
         sha256=parquet.sha256(path),

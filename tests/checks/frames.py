@@ -36,6 +36,7 @@ def judged(contract: Contract, rows: Mapping[str, Sequence[Raw]]) -> duckdb.Duck
             con.executemany(f"insert into raw_{table.name} values ({marks})", values)
         own = PADS if any(c.personal == "pseudonymise" for c in table.columns) else {}
         con.execute(judge.judged_table(contract, table), own)
+        con.execute(judge.settlement(contract, table))
     return con
 
 
