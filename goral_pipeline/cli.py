@@ -402,7 +402,7 @@ def _build_as_of(settings: Settings, day: datetime) -> None:
 
 
 def _print_implausible(found: list[dict[str, Any]]) -> None:
-    """Each check that warns, with the first of what it found."""
+    """Each check that found something, with the newest of it."""
     by_check = {name: list(of) for name, of in groupby(found, itemgetter("check_name"))}
     for name, of in by_check.items():
         print(f"\n{name} ({of[0]['severity']}): {len(of)} found, expected {of[0]['expected']}")

@@ -405,32 +405,33 @@ def find(path: Path, memory_limit: str, threads: int) -> list[Finding]:
 
 
 def findings(con: duckdb.DuckDBPyConnection, check: Check, judgement: Judgement) -> list[Finding]:
-    """What one check finds: each cell beyond its limit, and the periods that have none."""
+    """What one check finds: each cell beyond its limit, and the periods that have none.
+
+    The newest period comes first.
+    """
     columns = "dataset, period, area_code, observed::double, message"
     measured = con.execute(f"select {columns} from ({check.sql})", judgement.parameters)
     cells = sorted(Cell(*row) for row in measured.fetchall())
     beyond = [cells[place] for place in _beyond(cells, check.bound, judgement)]
-    number = Counter((cell.dataset, cell.period) for cell in cells)
-    quiet = number.keys() - {(cell.dataset, cell.period) for cell in beyond}
-
-    def finding(cell: Cell, *, passed: bool) -> Finding:
-        return Finding(
+    judged = Counter((cell.dataset, cell.period) for cell in cells)
+    for cell in beyond:
+        judged.pop((cell.dataset, cell.period), None)
+    quiet = [Cell(*place, "", None, f"{number} judged") for place, number in judged.items()]
+    told = sorted(sorted(beyond + quiet), key=lambda cell: cell.period, reverse=True)
+    return [
+        Finding(
             check_name=check.name,
             dataset=cell.dataset,
             period=cell.period,
             area_code=cell.area_code or None,
             severity=judgement.severity,
-            passed=passed,
+            passed=cell.observed is None,
             observed=cell.observed,
             expected=f"{check.bound} {judgement.limit:g} {check.unit}",
             message=cell.message,
         )
-
-    found = [finding(cell, passed=False) for cell in beyond]
-    found += [
-        finding(Cell(*of, "", None, f"{number[of]} judged"), passed=True) for of in sorted(quiet)
+        for cell in told
     ]
-    return sorted(found, key=lambda one: (one.dataset, one.period))
 
 
 def _beyond(cells: list[Cell], bound: Bound, judgement: Judgement) -> list[int]:
@@ -442,7 +443,7 @@ def _beyond(cells: list[Cell], bound: Bound, judgement: Judgement) -> list[int]:
     from goral_pipeline.checks import gx
 
     frame = pd.DataFrame({"observed": [cell.observed for cell in cells]})
-    (result,) = gx.validate(frame, [_expectation(bound, judgement)], "COMPLETE")
+    (result,) = gx.validate(frame, [_expectation(bound, judgement)], {"result_format": "COMPLETE"})
     return list(result.result["unexpected_index_list"] or ())
 
 

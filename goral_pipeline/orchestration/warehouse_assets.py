@@ -110,7 +110,7 @@ def warehouse_assets(settings: Settings) -> list[dg.AssetsDefinition]:
         if context.is_subset:
             raise dg.Failure(
                 "the warehouse is built whole, into a new file: select all assets of the step "
-                "`warehouse`, or run the job `goral`",
+                "`warehouse`, or run the job `publish`",
                 allow_retries=False,
             )
         with open_ledger(settings) as ledger:

@@ -289,7 +289,7 @@ def test_months_outside_of_the_concession_are_not_missed(con: duckdb.DuckDBPyCon
     requests(con, {month: 100 for month in MONTHS if "2022-04" <= month <= "2022-10"})
     judged = everything(con, "requests_far_from_neighbours", limit=3)
     assert all(finding.passed for finding in judged)
-    assert [finding.period for finding in judged] == MONTHS[3:10]
+    assert [finding.period for finding in judged] == MONTHS[9:2:-1]
 
 
 def test_between_few_requests_any_factor_is_chance(con: duckdb.DuckDBPyConnection) -> None:
@@ -347,15 +347,15 @@ def test_of_nothing_nothing_is_found(con: duckdb.DuckDBPyConnection, check: Chec
     assert plausibility.findings(con, check, judgement(check.name)) == []
 
 
-def test_where_nothing_is_found_it_is_told_that_it_was_judged(
+def test_where_nothing_is_found_it_is_told_that_it_was_judged_and_the_newest_is_first(
     con: duckdb.DuckDBPyConnection,
 ) -> None:
     counts(con, {"2022-01": 100, "2022-02": 10, "2022-03": 10})
     counts(con, {"2022-01": 100, "2022-02": 100, "2022-03": 100}, municipality=BARNEVELD)
     judged = everything(con, "charge_points_fall", limit=20, smallest=5)
     assert [(one.period, one.passed, one.message) for one in judged] == [
-        ("2022-02", False, "10 charge points, in 2022-01 still 100"),
         ("2022-03", True, "2 judged"),
+        ("2022-02", False, "10 charge points, in 2022-01 still 100"),
     ]
 
 
