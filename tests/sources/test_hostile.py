@@ -1,10 +1,16 @@
 """Depth and size of a file are measured before a parser sees it."""
 
 import gzip
+import io
 import json
 import os
+import struct
 import tempfile
 import time
+import zipfile
+import zlib
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +20,7 @@ from hypothesis import strategies as st
 
 from goral_pipeline.errors import DeliveryRejected
 from goral_pipeline.sources import hostile
+from tests.sources.exports import xlsx_bytes
 
 AWKWARD = st.text(alphabet='[]{}",:\\ \n\u00e9\u20ac\U0001f50cab', max_size=12)
 JSON = st.recursive(
@@ -169,3 +176,140 @@ def test_a_parsers_words_stay_out_of_the_rejection_and_only_the_place_is_kept() 
         con.execute("select 'secret@example.nl'::integer")
     assert "secret" not in str(rejection.value)
     assert rejection.value.__suppress_context__
+
+
+# --- workbooks -------------------------------------------------------------------------------
+
+SHEET_PART = "xl/worksheets/sheet1.xml"
+
+
+def _good() -> dict[str, bytes]:
+    """The parts of a small workbook."""
+    with zipfile.ZipFile(io.BytesIO(xlsx_bytes([("Kop", "Naam"), ("a", 1)]))) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def _workbook(parts: dict[str, bytes], path: Path, compression: int = zipfile.ZIP_DEFLATED) -> Path:
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    return path
+
+
+def _refused(path: Path) -> str:
+    with pytest.raises(DeliveryRejected) as rejection:
+        hostile.check_workbook(path, "this")
+    assert "expected this" in str(rejection.value)
+    return str(rejection.value)
+
+
+def test_a_workbook_as_spreadsheet_programs_write_it_passes(tmp_path: Path) -> None:
+    for compression in (zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED):
+        hostile.check_workbook(_workbook(_good(), tmp_path / "good.xlsx", compression), "this")
+
+
+@pytest.mark.parametrize(
+    ("part", "content", "words"),
+    [
+        ("xl/vbaProject.bin", b"\0", "holds macros"),
+        ("xl/workbook.bin", b"\0", "binary workbook"),
+        (
+            "xl/sharedStrings.xml",
+            b'<?xml version="1.0"?><!DOCTYPE lolz [<!ENTITY lol "lol">'
+            b'<!ENTITY lol2 "&lol;&lol;&lol;">]><sst><si><t>&lol2;</t></si></sst>',
+            "declares a document type or entities",
+        ),
+        (
+            "xl/workbook.xml",
+            b'<!DOCTYPE x SYSTEM "file:///etc/passwd"><workbook/>',
+            "declares a document type or entities",
+        ),
+        ("xl/styles.xml", "<styles/>".encode("utf-16"), "is no UTF-8"),
+        ("docProps/x.xml", b" " * (hostile.CHUNK_BYTES - 5) + b"<!DOCTYPE x>", "document type"),
+    ],
+)
+def test_what_no_export_needs_is_refused(
+    part: str, content: bytes, words: str, tmp_path: Path
+) -> None:
+    assert words in _refused(_workbook(_good() | {part: content}, tmp_path / "bad.xlsx"))
+
+
+def _far(cell: str) -> bytes:
+    return (
+        f'<worksheet><sheetData><row r="1"><c r="A1"><v>1</v></c><c s="0"  {cell}>'
+        "<v>1</v></c></row></sheetData></worksheet>"
+    ).encode()
+
+
+@pytest.mark.parametrize(
+    "cell", ['r="XFD1048576"', "r='XFD1048576'", 'r = "xfd1048576"', 'r="A999999999999"']
+)
+def test_a_single_cell_far_away_is_refused_before_a_parser_allots_all_between(
+    cell: str, tmp_path: Path
+) -> None:
+    file = _workbook(_good() | {SHEET_PART: _far(cell)}, tmp_path / "far.xlsx")
+    assert "a sheet reaches to row" in _refused(file)
+
+
+def test_a_long_sheet_and_a_wide_one_pass(tmp_path: Path) -> None:
+    for cell in ('r="Z1048576"', 'r="ZZ9000"'):
+        file = _workbook(_good() | {SHEET_PART: _far(cell)}, tmp_path / "long.xlsx")
+        hostile.check_workbook(file, "this")
+
+
+def test_a_bomb_is_refused_by_its_ratio(tmp_path: Path) -> None:
+    file = _workbook(_good() | {"xl/media/x.bin": b"\0" * 20 * 1024**2}, tmp_path / "bomb.xlsx")
+    assert "times its size" in _refused(file)
+
+
+@pytest.mark.parametrize("declared", [10, 5000])
+def test_a_bomb_that_hides_its_size_is_refused_by_what_it_unpacks_to(
+    declared: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hostile, "MAX_WORKBOOK_BYTES", 100_000)
+    monkeypatch.setattr(hostile, "CHUNK_BYTES", 10_000)
+    bomb = b"x" * 1_000_000
+    file = _workbook(_good() | {"xl/media/x.bin": bomb}, tmp_path / "bomb.xlsx")
+    content = file.read_bytes()
+    # As its maker would: the size in the directory, and the checksum of just so much.
+    for truth, lie in (
+        (len(bomb), declared),
+        (zlib.crc32(bomb), zlib.crc32(bomb[:declared])),
+    ):
+        content = content.replace(struct.pack("<L", truth), struct.pack("<L", lie))
+    file.write_bytes(content)
+    assert "unpacks to more than" in _refused(file)
+
+
+def test_a_part_twice_is_refused_for_readers_differ_in_which_they_take(tmp_path: Path) -> None:
+    file = _workbook(_good(), tmp_path / "twice.xlsx")
+    with zipfile.ZipFile(file, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr(SHEET_PART, _far('r="A1"'))
+    assert "parts" in _refused(file)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content[:-30],
+        lambda content: content[: len(content) // 2],
+        lambda content: content[:60] + b"\xff" * 40 + content[100:],
+    ],
+)
+def test_a_damaged_workbook_is_refused(damage: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    file = _workbook(_good(), tmp_path / "damaged.xlsx")
+    file.write_bytes(damage(file.read_bytes()))
+    assert "damaged or cut off" in _refused(file)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_no_change_of_a_byte_fails_otherwise_than_by_rejection(data: st.DataObject) -> None:
+    content = bytearray(xlsx_bytes([("Kop",), ("a",)]))
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "file"
+        file.write_bytes(content)
+        with suppress(DeliveryRejected):
+            hostile.check_workbook(file, "this")
