@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections import Counter
 from datetime import datetime
 from pathlib import Path
 
@@ -39,7 +40,8 @@ def test_status_as_json_accounts_for_every_record(main: Main, home: Path, demo: 
     assert (ran.code, ran.err) == (0, "")
     told = json.loads(ran.out)
     assert told["published"] == json.loads((demo.drops / "latest.json").read_bytes())
-    assert len(told["partitions"]) == 12 + 1 + 9
+    datasets = Counter(row["dataset"] for row in told["partitions"])
+    assert (datasets["ndw_dotnl/locations"], datasets["vattenfall/requests"]) == (12, 9)
     for row in told["partitions"]:
         assert {"dataset", "partition", "state", "newest", "in_use", "demo", "problem"} <= set(row)
         assert (row["state"], row["demo"], row["problem"]) == ("accepted", True, None)
@@ -52,16 +54,49 @@ def test_status_as_json_accounts_for_every_record(main: Main, home: Path, demo: 
         if (row["dataset"], row["partition"]) == ("vattenfall/requests", "2022-04")
     )
     outcomes = ("received", "accepted", "duplicate", "quarantined")
-    assert [april[name] for name in outcomes] == [357, 351, 1, 5]
+    assert [april[name] for name in outcomes] == [362, 351, 1, 10]
+    broken = {rule["rule"]: rule["violations"] for rule in april["rules_broken"]}
+    assert broken["municipality_takes_part"] == 3
+
+
+def test_status_tells_what_is_implausible(main: Main, home: Path) -> None:
+    told = json.loads(main("status", "--json").out)["implausible"]
+    (rejected,) = (
+        one
+        for one in told
+        if (one["check_name"], one["period"]) == ("rejected_share", "2022-12-01")
+    )
+    assert rejected == {
+        "check_name": "rejected_share",
+        "dataset": "ecotap_allego/requests",
+        "period": "2022-12-01",
+        "area_code": "ecotap_allego",
+        "severity": "warning",
+        "observed": 97.3,
+        "expected": "at most 90 % of requests rejected",
+        "message": "549 of 564 requests",
+    }
+    number = sum(one["check_name"] == "rejected_share" for one in told)
+    ran = main("status")
+    head = f"rejected_share (warning): {number} found, expected at most 90 % of requests rejected"
+    assert head in ran.out.splitlines()
+    assert "549 of 564 requests (97.3)" in ran.out
+    assert 'goral query "from plausibility where not passed"' in ran.err
+    asked = main("query", "--format", "json", "from plausibility where not passed")
+    assert len(json.loads(asked.out)) == len(told)
 
 
 def test_status_as_a_table_has_a_line_a_partition(main: Main, home: Path, demo: Demo) -> None:
     ran = main("status")
     assert ran.code == 0
-    lines = ran.out.splitlines()
+    table, *_ = ran.out.split("\n\n")
+    lines = table.splitlines()
     assert lines[0].split()[:3] == ["dataset", "partition", "state"]
-    assert len(lines) == 1 + 22
-    assert ran.err == f"published: {demo.drop}\n"
+    partitions = json.loads(main("status", "--json").out)["partitions"]
+    assert [line.split()[:2] for line in lines[1:]] == [
+        [row["dataset"], row["partition"]] for row in partitions
+    ]
+    assert ran.err.splitlines()[-1] == f"published: {demo.drop}"
 
 
 # ── goral query ──────────────────────────────────────────────────────────────────────────────────
