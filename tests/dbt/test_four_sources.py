@@ -26,11 +26,12 @@ RENSWOUDE, RHENEN, ZEEWOLDE = "GM0339", "GM0340", "GM0050"
 REGION = [code for code in MUNICIPALITIES if code not in (RENSWOUDE, RHENEN)]
 
 VATTENFALL = {
-    month: delivery("vattenfall/requests", f"2022-{month}") for month in ("04", "05", "06", "07")
+    month: delivery("vattenfall/requests", f"2022-{month}")
+    for month in ("04", "05", "06", "07", "08")
 }
-# Delivered up to its end in June; April is missing.
+# Delivered up to its end in June, and once more after it; April is missing.
 ECOTAP = {
-    month: delivery("ecotap_allego/requests", f"2022-{month}") for month in ("03", "05", "06")
+    month: delivery("ecotap_allego/requests", f"2022-{month}") for month in ("03", "05", "06", "08")
 }
 PLACED = {
     month: delivery("vattenfall/placements", month) for month in ("2022-11", "2022-12", "2023-10")
@@ -250,6 +251,7 @@ def test_what_was_asked_again_in_another_concession(four: Warehouse) -> None:
         ("2022-07-01", 15, 12),
         # The other has ended, and was delivered up to its end: its requests stand.
         ("2022-08-01", 16, 13),
+        ("2022-09-01", 16, 13),
     ],
 )
 def test_the_region_gross_and_net(
@@ -277,8 +279,10 @@ def test_a_concession_s_own_figures_are_gross_and_of_delivered_months(four: Ware
     )
     assert found == [
         ("ecotap_allego", "2022-07-01", 7),
+        ("ecotap_allego", "2022-09-01", 7),
         ("vattenfall", "2022-07-01", 8),
         ("vattenfall", "2022-08-01", 9),
+        ("vattenfall", "2022-09-01", 9),
     ]
 
 

@@ -17,14 +17,14 @@ delivered as (
 ended as (
     select
         concessions.concession,
-        max(delivered.last_month) as last_month
+        min(delivered.last_month) as last_month
     from concessions
-    inner join delivered on concessions.concession = delivered.concession
-    where concessions.requests_until is not null
-    group by concessions.concession, concessions.requests_until
-    having
-        max(delivered.last_month)
-        >= {{ month_of(dbt.dateadd('day', -1, 'concessions.requests_until')) }}
+    inner join delivered
+        on
+            concessions.concession = delivered.concession
+            and {{ month_of(dbt.dateadd('day', -1, 'concessions.requests_until')) }}
+            <= delivered.last_month
+    group by concessions.concession
 ),
 
 delivered_months as (
@@ -47,6 +47,11 @@ months as (
         false as demo
     from ended
     inner join delivered_months as others on ended.last_month < others.last_month
+    left join delivered as own
+        on
+            ended.concession = own.concession
+            and others.last_month = own.last_month
+    where own.last_month is null
 ),
 
 -- The earliest request whose accepted version is invented: counts from then on rest on it.
