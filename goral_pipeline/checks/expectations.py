@@ -12,7 +12,7 @@ Belongs here: the expectations, their verdicts, and these as a file. Does not be
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
+    from great_expectations.core.expectation_validation_result import ExpectationValidationResult
     from great_expectations.expectations.expectation import Expectation
 
 FILE = "expectations.json"
@@ -90,51 +91,33 @@ def looked_at(table: Table) -> LookedAt:
     )
 
 
-def judge_rows(contract: Contract, table: Table, rows: pd.DataFrame) -> list[Verdict]:
-    """Judge the received rows of a table."""
+def judge_rows(
+    contract: Contract, table: Table, rows: pd.DataFrame, broken: Sequence[Broken]
+) -> list[Verdict]:
+    """Judge the received rows of a table.
+
+    The library says what fails. How often and where is told by `broken`, as in `judge_counts`, for
+    to ask the library costs as much again.
+    """
     from goral_pipeline.checks import gx
 
-    suite = _suite(contract, table)
-    passed = {
-        _rule_of(result): bool(result.success) for result in gx.validate(rows, list(suite.values()))
-    }
-    # How often and where is asked only of what failed: it costs twice as much.
-    failed = [name for name in suite if not passed[name] and name != HAS_ROWS]
-    broken = {}
-    if failed:
-        details = gx.validate(
-            rows,
-            [suite[name] for name in dict.fromkeys((*failed, FEW_BAD_ROWS))],
-            {
-                "result_format": "SUMMARY",
-                "unexpected_index_column_names": ["record_number"],
-                "partial_unexpected_count": MOST_RECORDS,
-            },
-        )
-        broken = {_rule_of(result): _broken(result.result) for result in details}
-    return [_verdict(table, name, passed[name], broken.get(name)) for name in suite]
+    results = gx.validate(rows, list(suite(contract, table).values()))
+    return _verdicts(table, results, broken)
 
 
 def judge_counts(
-    contract: Contract, table: Table, rows: int, counts: Sequence[Broken]
+    contract: Contract, table: Table, rows: int, broken: Sequence[Broken]
 ) -> list[Verdict]:
     """Judge a table by how often each of its rules is broken, and its rows are not sound."""
     import pandas as pd
 
     from goral_pipeline.checks import gx
 
-    *by_rule, unsound = counts
-    broken = dict(zip((rule.name for rule in _rules(table)), by_rule, strict=True))
-    frame = pd.DataFrame(
-        {name: [entry.violations] for name, entry in broken.items()}
-        | {"rows": [rows], "bad_share": [unsound.violations / rows if rows else 0.0]}
-    )
-    passed = {
-        _rule_of(result): bool(result.success)
-        for result in gx.validate(frame, _suite_of_counts(contract, table))
-    }
-    broken[FEW_BAD_ROWS] = unsound
-    return [_verdict(table, name, success, broken.get(name)) for name, success in passed.items()]
+    *by_rule, unsound = broken
+    counts = {rule.name: [one.violations] for rule, one in zip(_rules(table), by_rule, strict=True)}
+    share = unsound.violations / rows if rows else 0.0
+    frame = pd.DataFrame(counts | {"rows": [rows], "bad_share": [share]})
+    return _verdicts(table, gx.validate(frame, _suite_of_counts(contract, table)), broken)
 
 
 def to_json(verdicts: Sequence[Verdict]) -> str:
@@ -156,26 +139,26 @@ def read(folder: Path) -> tuple[Verdict, ...]:
 # --- suites ---
 
 
-def _suite(contract: Contract, table: Table) -> dict[str, Expectation]:
+def suite(contract: Contract, table: Table) -> dict[str, Expectation]:
     """The expectations of a table's rows, by rule."""
     from great_expectations import expectations as gxe
 
     columns = {column.name: column for column in table.delivered_columns}
-    suite: dict[str, Expectation] = {
+    expected: dict[str, Expectation] = {
         rule.name: _expectation(rule, columns[rule.column]) for rule in _rules(table)
     }
     if table.parent is None:
-        suite[HAS_ROWS] = gxe.ExpectTableRowCountToBeBetween(
+        expected[HAS_ROWS] = gxe.ExpectTableRowCountToBeBetween(
             min_value=1, **_told(HAS_ROWS, "critical")
         )
-    suite[FEW_BAD_ROWS] = gxe.ExpectColumnValuesToBeInSet(
+    expected[FEW_BAD_ROWS] = gxe.ExpectColumnValuesToBeInSet(
         column=SOUND,
         value_set=[True],
         # 1 - 0.05 as people reckon it, so that one in twenty is within a share of 5 %.
         mostly=float(1 - Decimal(str(contract.max_bad_share))),
         **_told(FEW_BAD_ROWS, "critical"),
     )
-    return suite
+    return expected
 
 
 def _suite_of_counts(contract: Contract, table: Table) -> list[Expectation]:
@@ -270,25 +253,30 @@ def _told(rule: str, severity: Severity) -> dict[str, Any]:
 # --- results ---
 
 
-def _rule_of(result: Any) -> str:
-    return str(result.expectation_config.meta["rule"])
+def _verdicts(
+    table: Table, results: Sequence[ExpectationValidationResult], broken: Sequence[Broken]
+) -> list[Verdict]:
+    names = [*(rule.name for rule in _rules(table)), FEW_BAD_ROWS]
+    found = dict(zip(names, broken, strict=True))
+    return [_verdict(table, result, found) for result in results]
 
 
-def _broken(result: dict[str, Any]) -> Broken:
-    """Counts and record numbers alone: the library's own list holds values."""
-    found = result.get("partial_unexpected_index_list") or []
-    return Broken(
-        int(result.get("unexpected_count") or 0), [entry["record_number"] for entry in found]
-    )
-
-
-def _verdict(table: Table, name: str, success: bool, broken: Broken | None) -> Verdict:
-    found = broken or Broken(int(not success), [])
+def _verdict(
+    table: Table, result: ExpectationValidationResult, broken: Mapping[str, Broken]
+) -> Verdict:
+    rule, success = rule_of(result), bool(result.success)
+    found = broken.get(rule, Broken(int(not success), []))
     return Verdict(
         table=table.name,
-        rule=name,
-        severity="critical" if name in (HAS_ROWS, FEW_BAD_ROWS) else "warning",
+        rule=rule,
+        severity="critical" if rule in (HAS_ROWS, FEW_BAD_ROWS) else "warning",
         success=success,
         violations=found.violations,
-        records=tuple(dict.fromkeys(int(number) for number in found.records)),
+        records=tuple(dict.fromkeys(found.records)),
     )
+
+
+def rule_of(result: ExpectationValidationResult) -> str:
+    """The rule that an expectation stands for."""
+    config = result.expectation_config
+    return str(config.meta["rule"]) if config and config.meta else ""

@@ -226,7 +226,7 @@ def _redacted(contract: Contract, text: str) -> str:
 
 
 def rows_to_judge(table: Table) -> str:
-    """SQL for the received rows, in order: typed columns, and what only SQL can say of each row."""
+    """SQL for the received rows: typed columns, and what only SQL can say of each row."""
     looked_at = expectations.looked_at(table)
     columns = [
         "record_number",
@@ -240,7 +240,7 @@ def rows_to_judge(table: Table) -> str:
     ]
     return (
         f"select {', '.join(columns)} from judged_{table.name} "
-        f"left join (select row_id, {_RULES} from broken_{table.name}) using (row_id) order by all"
+        f"left join (select row_id, {_RULES} from broken_{table.name}) using (row_id)"
     )
 
 
@@ -249,15 +249,25 @@ def counts_to_judge(table: Table) -> str:
 
     The last of them is that a row is sound.
     """
-    examples = expectations.MOST_RECORDS
+    sound = expectations.SOUND
     columns = [f"(select count(*) from judged_{table.name})"]
-    for holds in (*(_holds(check.rule) for check in _checks(table)), _IS_SOUND):
-        broken = f"filter (where not ({holds}))"
-        columns += [f"count(*) {broken}", f"coalesce(min(record_number, {examples}) {broken}, [])"]
-    return (
-        f"select {', '.join(columns)} from judged_{table.name} "
-        f"join (select row_id, {_RULES} from broken_{table.name}) using (row_id)"
-    )
+    for rule in (*(check.rule for check in _checks(table)), sound):
+        columns.append(f"coalesce(broken[{quote(rule)}].violations, 0)")
+        columns.append(f"coalesce(broken[{quote(rule)}].records, [])")
+    rows = f"judged_{table.name} join broken_{table.name} using (row_id)"
+    return f"""
+with entries as (
+    select record_number, unnest(broken).rule as rule from {rows}
+    union all
+    select record_number, {quote(sound)} from {rows} where not ({_IS_SOUND})
+), counted as (
+    select rule, struct_pack(
+        violations := count(*), records := min(record_number, {expectations.MOST_RECORDS})
+    ) as found
+    from entries group by rule
+)
+select {", ".join(columns)} from (select map(list(rule), list(found)) as broken from counted)
+"""
 
 
 _RULES = "[entry.rule for entry in broken] as broken_rules"

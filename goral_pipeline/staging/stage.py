@@ -140,12 +140,12 @@ def _counts(con: duckdb.DuckDBPyConnection, table: Table) -> list[Count]:
 
 def _judge(con: duckdb.DuckDBPyConnection, contract: Contract, table: Table) -> list[Verdict]:
     """What becomes of the expectations of a table."""
-    if _one(con, f"select count(*) from judged_{table.name}") <= expectations.MOST_ROWS:
-        rows = con.execute(judge.rows_to_judge(table)).df()
-        return expectations.judge_rows(contract, table, rows)
-    number, *broken = con.execute(judge.counts_to_judge(table)).fetchall()[0]
-    counts = [Broken(*pair) for pair in zip(broken[::2], broken[1::2], strict=True)]
-    return expectations.judge_counts(contract, table, number, counts)
+    number, *found = con.execute(judge.counts_to_judge(table)).fetchall()[0]
+    broken = [Broken(*pair) for pair in zip(found[::2], found[1::2], strict=True)]
+    if number > expectations.MOST_ROWS:
+        return expectations.judge_counts(contract, table, number, broken)
+    rows = con.execute(judge.rows_to_judge(table)).df()
+    return expectations.judge_rows(contract, table, rows, broken)
 
 
 def _refuse_bad(

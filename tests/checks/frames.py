@@ -40,21 +40,21 @@ def judged(contract: Contract, rows: Mapping[str, Sequence[Raw]]) -> duckdb.Duck
     return con
 
 
+def broken_of(con: duckdb.DuckDBPyConnection, table: Table) -> tuple[int, list[Broken]]:
+    """Rows, and how often and where each rule is broken."""
+    number, *found = con.execute(judge.counts_to_judge(table)).fetchall()[0]
+    pairs: Any = zip(found[::2], found[1::2], strict=True)
+    return number, [Broken(*pair) for pair in pairs]
+
+
+def rows_of_table(con: duckdb.DuckDBPyConnection, table: Table) -> Any:
+    return con.execute(judge.rows_to_judge(table)).df()
+
+
 def by_rows(con: duckdb.DuckDBPyConnection, contract: Contract, table: Table) -> list[Verdict]:
-    return expectations.judge_rows(contract, table, con.execute(judge.rows_to_judge(table)).df())
+    _, broken = broken_of(con, table)
+    return expectations.judge_rows(contract, table, rows_of_table(con, table), broken)
 
 
 def by_counts(con: duckdb.DuckDBPyConnection, contract: Contract, table: Table) -> list[Verdict]:
-    (found,) = con.execute(judge.counts_to_judge(table)).fetchall()
-    number, *broken = found
-    pairs: Any = zip(broken[::2], broken[1::2], strict=True)
-    return expectations.judge_counts(contract, table, number, [Broken(*pair) for pair in pairs])
-
-
-def broken_rules(con: duckdb.DuckDBPyConnection, table: Table) -> dict[str, int]:
-    """How often the quarantine would name each rule, were every row looked at for itself."""
-    found = con.execute(
-        f"select entry.rule, count(*) from (select unnest(broken) as entry from "
-        f"judged_{table.name}) group by all"
-    ).fetchall()
-    return dict(found)
+    return expectations.judge_counts(contract, table, *broken_of(con, table))

@@ -2,8 +2,10 @@
 
 import json
 import random
+from collections.abc import Iterable
 from pathlib import Path
 
+import duckdb
 import pytest
 from great_expectations import expectations as gxe
 from hypothesis import given, settings
@@ -13,7 +15,7 @@ from goral_pipeline.checks import expectations, gx
 from goral_pipeline.checks.expectations import FEW_BAD_ROWS, HAS_ROWS, Verdict
 from goral_pipeline.contracts import Column, Contract, Table, staged
 from goral_pipeline.errors import GoralError
-from tests.checks.frames import Raw, broken_rules, by_counts, by_rows, judged
+from tests.checks.frames import Raw, by_counts, by_rows, judged, rows_of_table
 
 REQUESTS = staged()["concession/requests"]
 
@@ -62,16 +64,43 @@ def rows_of(table: Table, drawn: random.Random) -> list[Raw]:
 @given(drawn=st.randoms(use_true_random=False))
 @settings(max_examples=3, deadline=None)
 def test_rows_and_counts_give_the_same_verdicts(dataset: str, drawn: random.Random) -> None:
-    """And the counts are those of the rules by which rows are quarantined."""
+    """And the counts, which SQL gives for either, are those that the library itself finds."""
     contract = staged()[dataset]
     rows = {table.name: rows_of(table, drawn) for table in contract.tables}
     with judged(contract, rows) as con:
         for table in contract.tables:
             of_rows = by_rows(con, contract, table)
             assert of_rows == by_counts(con, contract, table)
-            found = {v.rule: v.violations for v in of_rows if v.severity == "warning"}
-            broken = broken_rules(con, table)
-            assert {rule: number for rule, number in found.items() if number} == broken
+            warned = {v.rule: v for v in of_rows if v.severity == "warning"}
+            assert {rule: v.success for rule, v in warned.items()} == {
+                rule: v.violations == 0 for rule, v in warned.items()
+            }
+            broken = {rule: v for rule, v in warned.items() if not v.success}
+            assert found_by_library(con, contract, table, broken) == {
+                rule: (v.violations, v.records) for rule, v in broken.items()
+            }
+
+
+def found_by_library(
+    con: duckdb.DuckDBPyConnection, contract: Contract, table: Table, rules: Iterable[str]
+) -> dict[str, tuple[int, tuple[int, ...]]]:
+    """How often and in which records first rules are broken, as the library tells it."""
+    suite = expectations.suite(contract, table)
+    chosen = [suite[rule] for rule in rules]
+    details = {
+        "result_format": "SUMMARY",
+        "unexpected_index_column_names": ["record_number"],
+        "partial_unexpected_count": expectations.MOST_RECORDS,
+    }
+    rows = rows_of_table(con, table).sort_values("record_number")
+    results = gx.validate(rows, chosen, details) if chosen else []
+    return {
+        expectations.rule_of(result): (
+            result.result["unexpected_count"],
+            tuple(e["record_number"] for e in result.result["partial_unexpected_index_list"]),
+        )
+        for result in results
+    }
 
 
 # ── verdicts ─────────────────────────────────────────────────────────────────────────────────────

@@ -6,11 +6,14 @@ import pytest
 
 from goral_pipeline import clock, planning
 from goral_pipeline.errors import SettingsError
+from goral_pipeline.settings import Settings
+from goral_pipeline.sources import contracts
 
-REQUESTS, LOCATIONS, BOUNDARIES = (
+REQUESTS, LOCATIONS, BOUNDARIES, OUTLOOK = (
     "vattenfall/requests",
     "ndw_dotnl/locations",
     "pdok/municipality_boundaries",
+    "elaadnl/passenger_outlook",
 )
 
 
@@ -19,38 +22,43 @@ def _november_2022(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock, "now", lambda: datetime(2022, 11, 15, tzinfo=UTC))
 
 
+def planned(first: str | None, last: str | None, only: list[str]) -> dict[str, list[str]]:
+    return planning.partitions(Settings.load(), first, last, only)
+
+
 def test_without_a_range_it_is_this_month() -> None:
-    assert planning.partitions(None, None, []) == {
-        LOCATIONS: ["2022-11"],
-        BOUNDARIES: ["2022"],
-        REQUESTS: ["2022-11"],
-    }
+    found = planned(None, None, [])
+    assert found[LOCATIONS] == found[REQUESTS] == ["2022-11"]
+    assert found[BOUNDARIES] == ["2022"]
+    assert found[OUTLOOK] == ["2022Q4"]
+    assert set(found) == set(contracts(Settings.load().home_folder))
 
 
 def test_a_range_of_months_and_the_years_it_touches() -> None:
-    found = planning.partitions("2021-12", "2022-02", [])
+    found = planned("2021-12", "2022-02", [])
     assert found[LOCATIONS] == ["2021-12", "2022-01", "2022-02"]
     assert found[BOUNDARIES] == ["2021", "2022"]
+    assert found[OUTLOOK] == ["2021Q4", "2022Q1"]
 
 
 def test_one_end_alone_is_one_month() -> None:
-    assert planning.partitions("2022-05", None, [REQUESTS]) == {REQUESTS: ["2022-05"]}
-    assert planning.partitions(None, "2022-05", [REQUESTS]) == {REQUESTS: ["2022-05"]}
+    assert planned("2022-05", None, [REQUESTS]) == {REQUESTS: ["2022-05"]}
+    assert planned(None, "2022-05", [REQUESTS]) == {REQUESTS: ["2022-05"]}
 
 
 def test_what_lies_before_the_first_and_after_the_running_partition_is_left_out() -> None:
-    found = planning.partitions("2020-11", "2030-12", [])
+    found = planned("2020-11", "2030-12", [])
     assert found[REQUESTS] == [f"2022-{month:02d}" for month in range(4, 12)]
     assert found[LOCATIONS][-1] == "2022-11"
     assert found[BOUNDARIES][-1] == "2022"
 
 
 def test_only_the_datasets_asked_for() -> None:
-    assert set(planning.partitions("2022-05", "2022-06", [REQUESTS, LOCATIONS])) == {
+    assert set(planned("2022-05", "2022-06", [REQUESTS, LOCATIONS])) == {
         REQUESTS,
         LOCATIONS,
     }
-    assert planning.partitions("2021-01", "2021-02", [REQUESTS]) == {REQUESTS: []}
+    assert planned("2021-01", "2021-02", [REQUESTS]) == {REQUESTS: []}
 
 
 @pytest.mark.parametrize(
@@ -69,10 +77,10 @@ def test_only_the_datasets_asked_for() -> None:
 )
 def test_a_range_that_is_none(first: str, last: str | None, said: str) -> None:
     with pytest.raises(SettingsError) as refusal:
-        planning.partitions(first, last, [])
+        planned(first, last, [])
     assert str(refusal.value) == said
 
 
 def test_a_dataset_that_is_none() -> None:
-    with pytest.raises(SettingsError, match=r"there is no dataset 'a/b'; there are ndw_dotnl/"):
-        planning.partitions(None, None, ["a/b"])
+    with pytest.raises(SettingsError, match=r"there is no dataset 'a/b'; there are ecotap_allego/"):
+        planned(None, None, ["a/b"])

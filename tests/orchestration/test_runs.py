@@ -7,13 +7,15 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from goral_pipeline import ingestion
+from goral_pipeline import ingestion, planning
 from goral_pipeline.landing import open_ledger
 from goral_pipeline.landing.ledger import Ledger
 from goral_pipeline.orchestration import run as orchestration
 from goral_pipeline.orchestration.build import build_defs, dbt_resource
 from goral_pipeline.settings import Settings
+from goral_pipeline.sources import contracts
 from tests.conftest import every_file
+from tests.support_files import request, workbook_file
 
 REQUESTS = "vattenfall/requests"
 LANDING = dg.AssetKey(["landing", "vattenfall", "requests"])
@@ -67,17 +69,28 @@ def failures(result: dg.ExecuteInProcessResult) -> str:
     )
 
 
-def reconciliations(instance: dg.DagsterInstance) -> list[dg.AssetCheckEvaluation]:
-    """How the check ended, each time; not when it was planned."""
+def evaluations(instance: dg.DagsterInstance, check: str) -> dict[str | None, Any]:
+    """How a check ended for each partition, and under None for a run of several."""
     history = instance.event_log_storage.get_asset_check_execution_history(
-        dg.AssetCheckKey(STAGING, "reconciliation"), limit=10
+        dg.AssetCheckKey(STAGING, check), limit=100
     )
     events = [record.event.dagster_event for record in history if record.event]
-    return [
+    found = [
         event.asset_check_evaluation_data
         for event in events
         if event and event.event_type_value == "ASSET_CHECK_EVALUATION"
     ]
+    return {evaluation.partition: evaluation for evaluation in found}
+
+
+def deliver_requests(
+    settings: Settings, ledger: Ledger, month: str, file: Path, *, bad: int
+) -> str:
+    """Deliver ten requests, so many of which have an occasion that there is none of."""
+    there_is_none = {"Aanleiding": "J. de Vries"}
+    rows = [request(f"A-{n}", **(there_is_none if n < bad else {})) for n in range(10)]
+    delivered = ingestion.deliver(settings, ledger, REQUESTS, month, workbook_file(file, rows))
+    return delivered.message
 
 
 def test_a_bad_month_keeps_its_version_and_the_good_ones_go_on(
@@ -105,7 +118,7 @@ def test_a_bad_month_keeps_its_version_and_the_good_ones_go_on(
 
     assert instance.get_materialized_partitions(STAGING) == {"2022-04", "2022-06"}
     assert instance.get_materialized_partitions(LANDING) == set(SPRING)
-    (check,) = reconciliations(instance)
+    check = evaluations(instance, "reconciliation")[None]
     assert not check.passed
     assert check.metadata["partitions_checked"].value == 3
     assert "2022-05" in check.metadata
@@ -130,8 +143,10 @@ def test_good_months_are_materialized_and_one_without_a_delivery_stays_missing(
     assert told[1].startswith(f"{REQUESTS} 2023-01 missing")
     assert instance.get_materialized_partitions(STAGING) == {"2022-12"}
     assert instance.get_materialized_partitions(LANDING) == {"2022-12"}
-    (check,) = reconciliations(instance)
-    assert check.passed
+    assert evaluations(instance, "reconciliation")[None].passed
+    by_month = evaluations(instance, "expectations")
+    assert {month for month in by_month if month} == {"2022-12"}
+    assert by_month["2022-12"].passed
     drop = instance.get_latest_materialization_event(dg.AssetKey(["publishing", "drop"]))
     assert drop is not None
     assert drop.asset_materialization is not None
@@ -170,35 +185,103 @@ def test_a_part_of_the_warehouse_is_refused_with_words(
     assert not result.success
     assert failures(result) == (
         "the warehouse is built whole, into a new file: select all assets of the step "
-        "`warehouse`, or run the job `goral`"
+        "`warehouse`, or run the job `publish`"
     )
     assert every_file(settings.warehouse) == before
 
 
-def test_the_job_brings_a_month_to_the_drop(
+def test_a_month_that_fails_its_expectations_says_what_failed_and_where(
+    settings: Settings, ledger: Ledger, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    message = deliver_requests(settings, ledger, "2022-05", tmp_path / "bad.xlsx", bad=7)
+    assert "7 of 10 requests break a rule (occasion_code 7 times)" in message
+
+    outcome, _ = run(settings, SPRING)
+
+    assert not outcome.success
+    by_month = evaluations(instance, "expectations")
+    assert {month: check.passed for month, check in by_month.items()} == {
+        "2022-04": True,
+        "2022-05": False,
+        "2022-06": True,
+        None: False,
+    }
+    facts = by_month["2022-05"].metadata
+    failed = {record["rule"]: record for record in (r.data for r in facts["what_failed"].records)}
+    assert failed["occasion_code"]["violations"] == 7
+    assert failed["occasion_code"]["severity"] == "warning"
+    assert len(failed["occasion_code"]["first_records"].split(", ")) == 5
+    assert failed["few_bad_rows"]["severity"] == "critical"
+    assert facts["violations"].value == 7
+    assert facts["evaluated"].value > len(failed) == facts["failed"].value
+    assert "Vries" not in repr(by_month)
+    # Rows that were quarantined are told of months that pass too.
+    assert by_month["2022-04"].metadata["failed"].value > 0
+    assert evaluations(instance, "reconciliation")[None].passed
+    assert instance.get_materialized_partitions(STAGING) == {"2022-04", "2022-06"}
+
+
+def test_a_single_month_is_evaluated_under_its_own_name(
+    settings: Settings, ledger: Ledger, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    deliver_requests(settings, ledger, "2022-05", tmp_path / "bad.xlsx", bad=1)
+    result = materialize(
+        settings,
+        selection=[LANDING, STAGING],
+        partition_key="2022-05",
+        run_config=NO_FETCH,
+        instance=instance,
+    )
+    assert not result.success
+    by_month = evaluations(instance, "expectations")
+    assert set(by_month) == {"2022-05"}
+    assert not by_month["2022-05"].passed
+    assert evaluations(instance, "reconciliation")["2022-05"].passed
+
+
+def test_a_month_in_which_datasets_have_no_delivery_can_be_ingested_and_published(
     settings: Settings, instance: dg.DagsterInstance
 ) -> None:
-    configured = NO_FETCH["ops"] | {
-        "ingest__ndw_dotnl__locations": {"config": {"fetch": False}},
+    definitions = build_defs(settings=settings)
+    months = [
+        name
+        for name, contract in contracts(settings.home_folder).items()
+        if contract.partition == "month"
+    ]
+    configured = {
+        f"ingest__{name.replace('/', '__')}": {"config": {"fetch": False}} for name in months
     }
-    result = (
-        build_defs(settings=settings)
-        .resolve_job_def("goral")
-        .execute_in_process(
-            partition_key="2022-06",
-            run_config={"ops": configured},
-            instance=instance,
-            raise_on_error=False,
-        )
+    ingested = definitions.resolve_job_def("ingest_months").execute_in_process(
+        partition_key="2022-02",
+        run_config={"ops": configured},
+        instance=instance,
+        raise_on_error=False,
     )
-    assert result.success, failures(result)
+    assert ingested.success, failures(ingested)
+    assert instance.get_materialized_partitions(STAGING) == set(), "the concession came later"
+
+    published = definitions.resolve_job_def("publish").execute_in_process(
+        instance=instance, raise_on_error=False
+    )
+    assert published.success, failures(published)
     materialized = {
         event.asset_key.to_user_string()
-        for event in result.get_asset_materialization_events()
+        for event in published.get_asset_materialization_events()
         if event.asset_key
     }
-    assert {"staging/vattenfall/requests", "staging/ndw_dotnl/locations"} <= materialized
     assert {"warehouse/marts/indicator_values", "publishing/drop"} <= materialized
+
+
+def test_ranges_run_once_for_each_kind_of_partition(settings: Settings) -> None:
+    wanted = planning.partitions(settings, "2022-02", "2022-05", [])
+    ranges = orchestration._ranges(settings, wanted)
+    assert [(first, last) for _, first, last in ranges] == [
+        ("2022", "2022"),
+        ("2022-02", "2022-05"),
+        ("2022Q1", "2022Q2"),
+    ]
+    ran = [key for keys, _, _ in ranges for key in keys]
+    assert len(ran) == len(set(ran)) == 2 * len(wanted)
 
 
 def test_dagster_s_home_is_made_once_and_then_left_to_its_owner(settings: Settings) -> None:
