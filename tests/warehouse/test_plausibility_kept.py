@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import dagster as dg
 import duckdb
 import pytest
 
@@ -12,6 +13,8 @@ from goral_pipeline.checks import plausibility
 from goral_pipeline.contracts import published
 from goral_pipeline.errors import GoralError
 from goral_pipeline.landing import open_ledger
+from goral_pipeline.orchestration.build import dbt_resource
+from goral_pipeline.orchestration.warehouse_assets import warehouse_assets
 from goral_pipeline.settings import Settings
 from goral_pipeline.warehouse import build
 from goral_pipeline.warehouse import query as warehouse
@@ -109,6 +112,25 @@ def test_another_threshold_asks_for_a_build_but_for_no_other_drop(
     with open_ledger(settings) as ledger:
         # The drop is named by this one.
         assert build.inputs(settings, ledger).fingerprint == wanted.fingerprint
+
+
+def test_dagster_warns_and_goes_on(settings: Settings, wanted: build.Inputs) -> None:
+    build.swap_in(settings, wanted)
+    assets = warehouse_assets(settings)
+    (checks,) = (one for one in assets if isinstance(one, dg.AssetChecksDefinition))
+    result = dg.materialize(
+        assets,
+        selection=dg.AssetSelection.checks(checks),
+        resources={"dbt": dbt_resource()},
+        instance=dg.DagsterInstance.ephemeral(),
+    )
+    assert result.success
+    evaluations = {one.check_name: one for one in result.get_asset_check_evaluations()}
+    assert set(evaluations) == {check.name for check in plausibility.CHECKS}
+    fall = evaluations.pop("charge_points_fall")
+    assert (fall.passed, fall.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert fall.metadata["found"].value == 1
+    assert all(one.passed for one in evaluations.values())
 
 
 # ── judging fails ────────────────────────────────────────────────────────────────────────────────
