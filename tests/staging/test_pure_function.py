@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from goral_pipeline import parquet
-from goral_pipeline.contracts import model, staged
-from goral_pipeline.sources import SOURCES
+from goral_pipeline.checks import expectations
+from goral_pipeline.contracts import model
+from goral_pipeline.sources import Source, registry
 from goral_pipeline.staging import judge, pseudonym
 from goral_pipeline.staging import stage as stage_module
 from goral_pipeline.staging.stage import fingerprint
@@ -153,6 +154,10 @@ def test_another_key_changes_the_pseudonyms_and_nothing_else(tmp_path: Path) -> 
 # --- fingerprint -----------------------------------------------------------------------------
 
 
+def _source(dataset: str) -> Source:
+    return registry(Path("no home, so no mappings of a user"))[dataset]
+
+
 def _altered(path: Path, folder: Path) -> Path:
     copy = folder / path.name
     copy.write_bytes(path.read_bytes() + b"\n# altered\n")
@@ -160,31 +165,33 @@ def _altered(path: Path, folder: Path) -> Path:
 
 
 def test_the_same_way_of_staging_has_the_same_fingerprint() -> None:
-    ways = {fingerprint(staged()[REQUESTS], SOURCES[REQUESTS], KEY.encode()) for _ in range(2)}
+    ways = {fingerprint(_source(REQUESTS), KEY.encode()) for _ in range(2)}
     assert len(ways) == 1
 
 
 def test_each_dataset_and_each_key_has_its_own_fingerprint() -> None:
     ways = [
-        fingerprint(staged()[REQUESTS], SOURCES[REQUESTS], KEY.encode()),
-        fingerprint(staged()[REQUESTS], SOURCES[REQUESTS], KEY[::-1].encode()),
-        fingerprint(staged()[REQUESTS], SOURCES[REQUESTS], None),
-        fingerprint(staged()[LOCATIONS], SOURCES[LOCATIONS], None),
-        fingerprint(staged()[BOUNDARIES], SOURCES[BOUNDARIES], None),
+        fingerprint(_source(REQUESTS), KEY.encode()),
+        fingerprint(_source(REQUESTS), KEY[::-1].encode()),
+        fingerprint(_source(REQUESTS), None),
+        fingerprint(_source("ecotap_allego/requests"), None),
+        fingerprint(_source(LOCATIONS), None),
+        fingerprint(_source(BOUNDARIES), None),
     ]
     assert len(set(ways)) == len(ways)
 
 
 @pytest.mark.parametrize("dataset", DELIVERIES)
 def test_another_contract_changes_the_fingerprint(dataset: str, tmp_path: Path) -> None:
-    contract, source = staged()[dataset], SOURCES[dataset]
-    changed = replace(contract, path=_altered(contract.path, tmp_path))
-    assert fingerprint(changed, source, None) != fingerprint(contract, source, None)
+    source = _source(dataset)
+    contract = replace(source.contract, path=_altered(source.contract.path, tmp_path))
+    changed = replace(source, contract=contract)
+    assert fingerprint(changed, None) != fingerprint(source, None)
 
 
 def test_another_mapping_or_register_of_names_changes_the_fingerprint(tmp_path: Path) -> None:
-    contract, source = staged()[REQUESTS], SOURCES[REQUESTS]
-    ways = [fingerprint(contract, source, None)]
+    source = _source(REQUESTS)
+    ways = [fingerprint(source, None)]
     assert {path.name for path in source.reading} >= {
         "vattenfall.requests.yaml",
         "municipalities.csv",
@@ -193,21 +200,25 @@ def test_another_mapping_or_register_of_names_changes_the_fingerprint(tmp_path: 
     for place, path in enumerate(source.reading):
         reading = [*source.reading]
         reading[place] = _altered(path, tmp_path)
-        ways.append(fingerprint(contract, replace(source, reading=tuple(reading)), None))
+        ways.append(fingerprint(replace(source, reading=tuple(reading)), None))
     assert len(set(ways)) == len(ways)
 
 
-@pytest.mark.parametrize("module", [stage_module, judge, pseudonym, parquet, model])
+@pytest.mark.parametrize("module", [stage_module, judge, pseudonym, parquet, model, expectations])
 def test_other_code_changes_the_fingerprint(
     module: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    contract, source = staged()[LOCATIONS], SOURCES[LOCATIONS]
-    before = fingerprint(contract, source, None)
-    monkeypatch.setattr(module, "__file__", str(_altered(Path(module.__file__), tmp_path)))  # type: ignore[attr-defined]
-    assert fingerprint(contract, source, None) != before
+    source = _source(LOCATIONS)
+    before = fingerprint(source, None)
+    # It is copied into the folder of its neighbours' names, of which one may count too.
+    beside = Path(module.__file__).parent  # type: ignore[attr-defined]
+    shutil.copytree(beside, tmp_path / "beside", ignore=shutil.ignore_patterns("__pycache__"))
+    altered = _altered(Path(module.__file__), tmp_path / "beside")  # type: ignore[attr-defined]
+    monkeypatch.setattr(module, "__file__", str(altered))
+    assert fingerprint(source, None) != before
 
 
 def test_another_reader_changes_the_fingerprint() -> None:
-    contract, source = staged()[LOCATIONS], SOURCES[LOCATIONS]
-    other = replace(source, read=SOURCES[BOUNDARIES].read)
-    assert fingerprint(contract, other, None) != fingerprint(contract, source, None)
+    source = _source(LOCATIONS)
+    other = replace(source, reading=_source(BOUNDARIES).reading)
+    assert fingerprint(other, None) != fingerprint(source, None)

@@ -7,11 +7,15 @@ from typing import Any
 
 import pytest
 
-from goral_pipeline.contracts import staged
+from goral_pipeline.contracts import Table, staged
 from goral_pipeline.contracts.model import type_rule
 from goral_pipeline.errors import DeliveryRejected
+from goral_pipeline.staging import judge
 from goral_pipeline.staging.judge import PARENT_QUARANTINED
 from goral_pipeline.staging.stage import stage
+from tests.checks.frames import judged
+from tests.staging import raw_cases
+from tests.staging.raw_cases import RawCase
 from tests.support_files import (
     BOUNDARIES,
     LOCATIONS,
@@ -31,6 +35,11 @@ from tests.support_files import (
     workbook_file,
 )
 
+CONTRACTS = {
+    LOCATIONS: staged()[LOCATIONS],
+    REQUESTS: staged()["concession/requests"],
+    BOUNDARIES: staged()[BOUNDARIES],
+}
 TABLE_LEVELS = ("locations", "charge_points", "connectors")
 
 
@@ -63,9 +72,10 @@ def _connector(rule: str, also: str = "", **changes: Any) -> Case:
     return Case(LOCATIONS, "connectors", rule, bad, frozenset(also.split()))
 
 
-def _request(rule: str, **changes: Any) -> Case:
+def _request(rule: str, also: str = "", **changes: Any) -> Case:
     words = {name.replace("_", " "): value for name, value in changes.items()}
-    return Case(REQUESTS, "requests", rule, request(f"bad-{rule}") | words)
+    bad = request(f"bad-{rule}") | words
+    return Case(REQUESTS, "requests", rule, bad, frozenset(also.split()))
 
 
 def _rejected(rule: str, **changes: Any) -> Case:
@@ -142,7 +152,7 @@ CASES = [
     _request("occasion_code", Aanleiding="zomaar"),
     _request("requested_on_type", Datum_aanvraag="31-02-2022"),
     _request("requested_on_required", Datum_aanvraag=None),
-    _request("requested_on_range", Datum_aanvraag="31-10-2020"),
+    _request("requested_on_range", "requested_in_period", Datum_aanvraag="31-10-2020"),
     _request("rejected_on_type", Datum_afwijzing="31-06-2022"),
     _rejected("rejection_reason_code", Reden_afwijzing="geen zin"),
     _request("withdrawn_on_type", Datum_intrekking="29-02-2022"),
@@ -196,14 +206,76 @@ def _all_rules() -> dict[tuple[str, str, str], str]:
 RULES = _all_rules()
 
 
+def _rule_of(case: Case | RawCase) -> tuple[str, str, str]:
+    dataset = case.dataset if isinstance(case, RawCase) else CONTRACTS[case.dataset].dataset
+    return dataset, case.table, case.rule
+
+
+BROKEN = [_rule_of(case) for case in (*CASES, *raw_cases.CASES)]
+
+
 def test_every_rule_has_a_case_that_breaks_it_or_a_reason_why_none_can() -> None:
-    broken = {(case.dataset, case.table, case.rule) for case in CASES}
-    assert broken.isdisjoint(UNBREAKABLE)
-    assert broken | set(UNBREAKABLE) == set(RULES)
+    assert set(BROKEN).isdisjoint(UNBREAKABLE)
+    assert set(BROKEN) | set(UNBREAKABLE) == set(RULES)
 
 
 def test_no_rule_has_two_cases_under_one_name() -> None:
-    assert len({(case.table, case.rule) for case in CASES}) == len(CASES)
+    assert len(set(BROKEN)) == len(BROKEN)
+
+
+# --- rows as reading hands them on ---
+
+Found = dict[int, set[tuple[str, str]]]
+"""By record number: rule and column of what would be in quarantine."""
+
+
+@pytest.fixture(scope="module")
+def raw_outcomes() -> Callable[[str, str], Found]:
+    """Judge the good row of a table and, below it, all cases of the table, once."""
+    done: dict[tuple[str, str], Found] = {}
+
+    def outcome(dataset: str, name: str) -> Found:
+        if (dataset, name) not in done:
+            contract = staged()[dataset]
+            done[dataset, name] = _broken(dataset, contract.table(name))
+        return done[dataset, name]
+
+    return outcome
+
+
+def _broken(dataset: str, table: Table) -> Found:
+    good = raw_cases.GOOD[dataset, table.name]
+    rows = [good, *(good | case.changes for case in _raw_cases(dataset, table.name))]
+    parents = {table.parent: [raw_cases.GOOD[dataset, table.parent]]} if table.parent else {}
+    con = judged(staged()[dataset], {**parents, table.name: rows})
+    query, found = judge.quarantined_rows(table), Found()
+    for row in con.execute(query, {"delivery_id": "d"}).to_arrow_table().to_pylist():
+        entry = (row["rule"], row["column_name"])
+        found.setdefault(row["record_number"], set()).add(entry)
+    return found
+
+
+def _raw_cases(dataset: str, table: str) -> list[RawCase]:
+    return [c for c in raw_cases.CASES if (c.dataset, c.table) == (dataset, table)]
+
+
+@pytest.mark.parametrize("case", raw_cases.CASES, ids=str)
+def test_a_text_that_breaks_the_rule_is_quarantined_with_its_name_and_column(
+    case: RawCase, raw_outcomes: Callable[[str, str], Found]
+) -> None:
+    number = 2 + _raw_cases(case.dataset, case.table).index(case)
+    expected = {(rule, RULES[case.dataset, case.table, rule]) for rule in {case.rule} | case.also}
+    assert raw_outcomes(case.dataset, case.table)[number] == expected
+
+
+@pytest.mark.parametrize("table", raw_cases.GOOD, ids=".".join)
+def test_the_good_row_beside_them_is_accepted(
+    table: raw_cases.Table, raw_outcomes: Callable[[str, str], Found]
+) -> None:
+    assert set(raw_outcomes(*table)) == set(range(2, 2 + len(_raw_cases(*table))))
+
+
+# --- whole deliveries ---
 
 
 Outcome = dict[int, set[tuple[str, str, str]]]
@@ -226,7 +298,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Outcom
             else:
                 stage(job)
             done[dataset] = {}
-            for table in staged()[dataset].tables:
+            for table in CONTRACTS[dataset].tables:
                 for row in quarantine_of(job, table.name):
                     assert row["expected"]
                     entry = (table.name, row["rule"], row["column_name"])
@@ -260,7 +332,7 @@ def test_a_row_that_breaks_the_rule_is_quarantined_with_its_name_and_column(
     number = _first_record(case.dataset) + _cases(case.dataset).index(case)
     found = outcomes(case.dataset)[number]
     expected = {
-        (case.table, rule, RULES[case.dataset, case.table, rule])
+        (case.table, rule, RULES[CONTRACTS[case.dataset].dataset, case.table, rule])
         for rule in {case.rule} | case.also
     }
     if case.dataset == LOCATIONS:
