@@ -225,7 +225,10 @@ def test_every_query_gives_the_rows_that_are_shown(demo: Demo) -> None:
             table = warehouse.query(con, sql)
             assert table.num_rows > 0, sql
             if shown is not None:
-                rows = [[str(value) for value in row.values()] for row in table.to_pylist()]
+                rows = [
+                    ["" if value is None else str(value) for value in row.values()]
+                    for row in table.to_pylist()
+                ]
                 assert [table.column_names, *rows] == list(csv.reader(io.StringIO(shown))), sql
 
 
