@@ -180,12 +180,13 @@ def test_a_parsers_words_stay_out_of_the_rejection_and_only_the_place_is_kept() 
 
 # --- workbooks -------------------------------------------------------------------------------
 
+SMALL = xlsx_bytes([("Kop", "Naam"), ("a", 1)])
 SHEET_PART = "xl/worksheets/sheet1.xml"
 
 
 def _good() -> dict[str, bytes]:
     """The parts of a small workbook."""
-    with zipfile.ZipFile(io.BytesIO(xlsx_bytes([("Kop", "Naam"), ("a", 1)]))) as archive:
+    with zipfile.ZipFile(io.BytesIO(SMALL)) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
@@ -305,7 +306,7 @@ def test_a_damaged_workbook_is_refused(damage: Callable[[bytes], bytes], tmp_pat
 @settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_no_change_of_a_byte_fails_otherwise_than_by_rejection(data: st.DataObject) -> None:
-    content = bytearray(xlsx_bytes([("Kop",), ("a",)]))
+    content = bytearray(SMALL)
     for _ in range(data.draw(st.integers(1, 4))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     with tempfile.TemporaryDirectory() as folder:
