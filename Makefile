@@ -35,7 +35,7 @@ export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run test dev lint format generate lock clean clean-data
+.PHONY: help install run test bench dev lint format generate lock clean clean-data
 
 help: ## List what can be made
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -73,6 +73,9 @@ run: install ## Run the whole pipeline once on the demo's deliveries
 
 test: install ## Run the tests, but for the slow ones
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow"
+
+bench: install ## Measure speed and memory beside bare DuckDB, into benchmarks/results.json
+	$(BIN)/python -m benchmarks
 
 dev: install ## Start Dagster's web interface
 	$(BIN)/goral dev
