@@ -161,6 +161,9 @@ class _Records:
         open_lines: list[str] = []
         for line in lines:
             text = line.rstrip("\r\n")
+            if not open_lines and self._is_plain(text):
+                yield text + "\n", True
+                continue
             if open_lines and (self._stands_alone(text) or len(open_lines) > _MOST_OPEN_LINES):
                 yield from (self._broken(self._lenient(one)) for one in open_lines)
                 open_lines = []
@@ -176,6 +179,13 @@ class _Records:
                 yield self._written(cells)
             open_lines = []
         yield from (self._broken(self._lenient(one)) for one in open_lines)
+
+    def _is_plain(self, line: str) -> bool:
+        """Whether a line is a record as DuckDB reads it; so are nearly all, also in these files."""
+        is_quoted = bool(self._quote) and self._quote in line
+        return (
+            not is_quoted and line.count(self._separator) == self._width - 1 and line.strip() != ""
+        )
 
     def _cells(self, lines: list[str]) -> list[str] | None:
         """The cells of a record; None when its last quote is still open."""
