@@ -170,6 +170,7 @@ def bare(file: Path, target: Path) -> None:
     columns = ", ".join(f"'{name}': '{kind}'" for name, kind in TYPES.items())
     kept = ", ".join(f'"{name}"' for name in TYPES if name not in PERSONAL_AND_DROPPED)
     with duckdb.connect(config={"memory_limit": MEMORY_LIMIT, "threads": THREADS}) as con:
+        con.execute("set enable_progress_bar = false")
         con.execute(
             f"copy (select {kept} from read_csv($file, delim = ';', header = true, "
             f"columns = {{{columns}}}, dateformat = '%d-%m-%Y', "
@@ -186,6 +187,7 @@ def write(path: Path, rows: int) -> Path:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with duckdb.connect(config={"threads": THREADS}) as con:
+        con.execute("set enable_progress_bar = false")
         con.execute(_DRAW)
         con.execute(
             f"copy ({_EXPORT}) to '{path}' (format csv, delimiter ';', header true)",

@@ -67,6 +67,9 @@ def settlement(contract: Contract, table: Table) -> str:
     else the first.
     """
     raw = ", ".join(f"{column.name} as raw_{column.name}" for column in table.delivered_columns)
+    shown = ", ".join(
+        f"{_shown(contract, column)} as shown_{column.name}" for column in table.delivered_columns
+    )
     breaks = ", ".join(_entry(check) for check in _checks(table)) or "null"
     key = ", ".join(table.key)
     version = f"{table.version_column} desc, " if table.version_column else ""
@@ -76,16 +79,12 @@ def settlement(contract: Contract, table: Table) -> str:
 create temp table broken_{table.name} as
 select row_id, broken::struct(rule varchar, column_name varchar, found varchar)[] as broken
 from (
-    select row_id, [
-        struct_pack(
-            rule := entry.rule,
-            column_name := entry.column_name,
-            found := {_redacted(contract, "entry.found")}
-        )
-        for entry in [{breaks}] if entry is not null
-    ] as broken
-    from (select * from {judged} where not sound)
-    join (select row_id, {raw} from raw_{table.name}) using (row_id)
+    select row_id, list_filter([{breaks}], lambda entry: entry is not null) as broken
+    from (
+        select *, {shown}
+        from (select * from {judged} where not sound)
+        join (select row_id, {raw} from raw_{table.name}) using (row_id)
+    )
 )
 where len(broken) > 0;
 
@@ -201,24 +200,25 @@ def _typed(column: Column) -> str:
 
 
 def _entry(check: _Check) -> str:
-    column = check.column
-    shown = column.personal == "none" and column.type != "BLOB"
-    found = f"left(raw_{column.name}, {LONGEST_FOUND})" if shown else "null::varchar"
+    name = check.column.name
     return (
         f"case when not ({check.holds}) then struct_pack(rule := {quote(check.rule)}, "
-        f"column_name := {quote(column.name)}, found := {found}) end"
+        f"column_name := {quote(name)}, found := shown_{name}) end"
     )
 
 
-def _redacted(contract: Contract, text: str) -> str:
+def _shown(contract: Contract, column: Column) -> str:
     """SQL for what may be shown of a value that broke a rule.
 
     Where deliveries hold personal data a cell can hold it in any column, for columns shift; so only
     the shape of the value is shown: x for a letter, 9 for a digit.
     """
+    if column.personal != "none" or column.type == "BLOB":
+        return "null::varchar"
+    short = f"left(raw_{column.name}, {LONGEST_FOUND})"
     if not contract.holds_personal_data:
-        return text
-    letters = rf"regexp_replace({text}, '\p{{L}}', 'x', 'g')"
+        return short
+    letters = rf"regexp_replace({short}, '\p{{L}}', 'x', 'g')"
     return rf"regexp_replace({letters}, '\p{{N}}', '9', 'g')"
 
 
