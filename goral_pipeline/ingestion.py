@@ -375,10 +375,13 @@ def ingest_all(
     What happens to one keeps none of the others back, but for an interruption.
     """
     sweep(settings)
+    together = max(1, min(settings.staging_processes, len(partitions)))
+    threads = max(1, settings.duckdb_threads // together)
+    each = settings.model_copy(update={"duckdb_threads": threads})
     results, problems = [], []
-    with ThreadPoolExecutor(settings.staging_processes, "goral-ingest") as workers:
+    with ThreadPoolExecutor(together, "goral-ingest") as workers:
         pending = [
-            workers.submit(ingest, settings, ledger, dataset, partition, fetch=fetch)
+            workers.submit(ingest, each, ledger, dataset, partition, fetch=fetch)
             for partition in partitions
         ]
         try:

@@ -80,6 +80,13 @@ def _dataset_assets(settings: Settings, contract: Contract) -> dg.AssetsDefiniti
         context: dg.AssetExecutionContext, config: IngestConfig
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
         tell = teller(context)
+
+        def progress(result: Ingested) -> None:
+            tell(in_words(result))
+            # Now, while others are staged, for an event takes its time.
+            if result.verdicts and not context.has_partition_key:
+                context.log_event(_evaluation(result, staging))
+
         months = [key for key in context.partition_keys if key >= contract.first_partition]
         with open_ledger(settings) as ledger:
             results = ingest_all(
@@ -88,10 +95,10 @@ def _dataset_assets(settings: Settings, contract: Contract) -> dg.AssetsDefiniti
                 dataset,
                 months,
                 fetch=config.fetch,
-                progress=lambda result: tell(in_words(result)),
+                progress=progress,
             )
         failed = [result for result in results if result.state == "failed"]
-        yield from _checks(context, results, staging)
+        yield from _check_results(results, staging)
         yield from _materializations(context, results, landing, staging)
         if failed:
             raise dg.Failure(
@@ -131,22 +138,19 @@ def _check_specs(
         ]
 
 
-def _checks(
-    context: dg.AssetExecutionContext, results: list[Ingested], staging: dg.AssetKey
-) -> Iterator[dg.AssetCheckResult]:
-    """How both checks ended: for the run, and in a run of several partitions for each."""
-    if not context.has_partition_key:
-        for result in results:
-            if result.verdicts:
-                context.log_event(
-                    dg.AssetCheckEvaluation(
-                        asset_key=staging,
-                        check_name=EXPECTATIONS,
-                        passed=not _is_held_back(result),
-                        partition=result.partition,
-                        metadata=_found([result]),
-                    )
-                )
+def _evaluation(result: Ingested, staging: dg.AssetKey) -> dg.AssetCheckEvaluation:
+    """How a partition of a run of several fared; in a run of one the result says it."""
+    return dg.AssetCheckEvaluation(
+        asset_key=staging,
+        check_name=EXPECTATIONS,
+        passed=not _is_held_back(result),
+        partition=result.partition,
+        metadata=_found([result]),
+    )
+
+
+def _check_results(results: list[Ingested], staging: dg.AssetKey) -> Iterator[dg.AssetCheckResult]:
+    """How both checks ended for the run."""
     held_back = [result for result in results if _is_held_back(result)]
     otherwise = [r for r in results if r.state == "failed" and r not in held_back]
     for name, bad in ((EXPECTATIONS, held_back), (RECONCILIATION, otherwise)):
