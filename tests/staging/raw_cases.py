@@ -5,6 +5,8 @@ Given as reading hands it on: one good row a table as texts, and what is changed
 
 from dataclasses import dataclass, field
 
+from goral_pipeline.contracts import staged
+
 Text = str | None
 
 
@@ -253,3 +255,14 @@ CASES: list[RawCase] = [
     *_number(COMPONENTS, "step_size"),
     *_column(COMPONENTS, "is_restricted", type="sometimes", required=None),
 ]
+
+
+def cases_of(table: Table) -> list[RawCase]:
+    return [case for case in CASES if (case.dataset, case.table) == table]
+
+
+def rows_among(table: Table, rows: list[dict[str, Text]]) -> dict[str, list[dict[str, Text]]]:
+    """Rows of a table, with the good row of its parent that they need, by table."""
+    dataset, name = table
+    parent = staged()[dataset].table(name).parent
+    return {name: rows} | ({parent: [GOOD[dataset, parent]]} if parent else {})

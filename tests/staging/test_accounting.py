@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from goral_pipeline.checks.reconciliation import reconcile
+from goral_pipeline.contracts import staged
+from tests.checks.frames import judged
+from tests.staging import raw_cases
 from tests.support_files import (
     Row,
     connector,
@@ -194,3 +198,25 @@ def test_outcomes_of_any_mixture_of_request_rows_are_those_counted_in_python(
     }
     assert staged.counts["requests"] == {k: number for k, number in expected.items() if number}
     assert staged.received["requests"] == len(kinds) - kinds.count("blank") + padding
+
+
+@pytest.mark.parametrize("table", raw_cases.GOOD, ids=".".join)
+@given(drawn=st.data())
+@settings(max_examples=10, deadline=None)
+def test_rows_of_any_table_are_accepted_duplicates_or_quarantined(
+    table: raw_cases.Table, drawn: st.DataObject
+) -> None:
+    good, cases = raw_cases.GOOD[table], raw_cases.cases_of(table)
+    kinds = drawn.draw(st.lists(st.none() | st.sampled_from(cases), max_size=20))
+    rows = [good | (case.changes if case else {}) for case in kinds]
+
+    con = judged(staged()[table[0]], raw_cases.rows_among(table, rows))
+
+    whole = kinds.count(None)
+    expected = {
+        "accepted": min(1, whole),
+        "duplicate": max(0, whole - 1),
+        "quarantined": len(kinds) - whole,
+    }
+    query = f"select outcome, count(*) from judged_{table[1]} group by all"
+    assert dict(con.execute(query).fetchall()) == {k: n for k, n in expected.items() if n}

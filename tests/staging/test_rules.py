@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from goral_pipeline.contracts import Table, staged
+from goral_pipeline.contracts import staged
 from goral_pipeline.contracts.model import type_rule
 from goral_pipeline.errors import DeliveryRejected
 from goral_pipeline.staging import judge
@@ -230,49 +231,37 @@ Found = dict[int, set[tuple[str, str]]]
 
 
 @pytest.fixture(scope="module")
-def raw_outcomes() -> Callable[[str, str], Found]:
+def raw_outcomes() -> Callable[[raw_cases.Table], Found]:
     """Judge the good row of a table and, below it, all cases of the table, once."""
-    done: dict[tuple[str, str], Found] = {}
-
-    def outcome(dataset: str, name: str) -> Found:
-        if (dataset, name) not in done:
-            contract = staged()[dataset]
-            done[dataset, name] = _broken(dataset, contract.table(name))
-        return done[dataset, name]
-
-    return outcome
+    return cache(_broken)
 
 
-def _broken(dataset: str, table: Table) -> Found:
-    good = raw_cases.GOOD[dataset, table.name]
-    rows = [good, *(good | case.changes for case in _raw_cases(dataset, table.name))]
-    parents = {table.parent: [raw_cases.GOOD[dataset, table.parent]]} if table.parent else {}
-    con = judged(staged()[dataset], {**parents, table.name: rows})
-    query, found = judge.quarantined_rows(table), Found()
+def _broken(table: raw_cases.Table) -> Found:
+    contract, good = staged()[table[0]], raw_cases.GOOD[table]
+    rows = [good, *(good | case.changes for case in raw_cases.cases_of(table))]
+    con = judged(contract, raw_cases.rows_among(table, rows))
+    query, found = judge.quarantined_rows(contract.table(table[1])), Found()
     for row in con.execute(query, {"delivery_id": "d"}).to_arrow_table().to_pylist():
         entry = (row["rule"], row["column_name"])
         found.setdefault(row["record_number"], set()).add(entry)
     return found
 
 
-def _raw_cases(dataset: str, table: str) -> list[RawCase]:
-    return [c for c in raw_cases.CASES if (c.dataset, c.table) == (dataset, table)]
-
-
 @pytest.mark.parametrize("case", raw_cases.CASES, ids=str)
 def test_a_text_that_breaks_the_rule_is_quarantined_with_its_name_and_column(
-    case: RawCase, raw_outcomes: Callable[[str, str], Found]
+    case: RawCase, raw_outcomes: Callable[[raw_cases.Table], Found]
 ) -> None:
-    number = 2 + _raw_cases(case.dataset, case.table).index(case)
+    table = (case.dataset, case.table)
+    number = 2 + raw_cases.cases_of(table).index(case)
     expected = {(rule, RULES[case.dataset, case.table, rule]) for rule in {case.rule} | case.also}
-    assert raw_outcomes(case.dataset, case.table)[number] == expected
+    assert raw_outcomes(table)[number] == expected
 
 
 @pytest.mark.parametrize("table", raw_cases.GOOD, ids=".".join)
 def test_the_good_row_beside_them_is_accepted(
-    table: raw_cases.Table, raw_outcomes: Callable[[str, str], Found]
+    table: raw_cases.Table, raw_outcomes: Callable[[raw_cases.Table], Found]
 ) -> None:
-    assert set(raw_outcomes(*table)) == set(range(2, 2 + len(_raw_cases(*table))))
+    assert set(raw_outcomes(table)) == set(range(2, 2 + len(raw_cases.cases_of(table))))
 
 
 # --- whole deliveries ---
