@@ -67,7 +67,7 @@ class Settings(BaseSettings):
     staging_processes: int = Field(
         2, ge=1, le=64, description="Deliveries of a dataset fetched and staged at a time."
     )
-    staging_memory_mib: int = Field(4096, ge=512, description="Memory one delivery may take.")
+    staging_memory_mib: int = Field(4096, ge=1536, description="Memory one delivery may take.")
     duckdb_memory_limit: str = Field("2GB", description="Of each DuckDB connection.")
     duckdb_threads: int = Field(2, ge=1, description="Of each DuckDB connection.")
     border_distance_m: float = Field(

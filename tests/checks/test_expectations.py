@@ -2,6 +2,8 @@
 
 import json
 import random
+import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -193,3 +195,19 @@ def test_the_library_is_left_as_it_was() -> None:
     before = vars(Expectation)["configuration"]
     verdicts({})
     assert vars(Expectation)["configuration"] is before
+
+
+def test_nobody_who_stages_nothing_loads_the_library() -> None:
+    """It takes seconds: a run without news, and the parent of staging processes, go without."""
+    told = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import goral_pipeline.ingestion, goral_pipeline.staging.stage, sys\n"
+            "print('great_expectations' in sys.modules, 'pandas' in sys.modules)",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout.split() == ["False", "False"]
