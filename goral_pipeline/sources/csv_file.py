@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 _HEAD_BYTES = 256 * 1024
 _MOST_OPEN_LINES = 10_000
+# DuckDB's own limit. Beyond its buffer it passes over the last record without a word.
+_LONGEST_LINE = 2_000_000
 _MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF16_LE: "utf-16",
@@ -92,6 +94,8 @@ class CsvFile:
         import duckdb
 
         path, lines = self._utf8
+        if lines.some_long:
+            return False
         relation = self._relation(path, max(self.layout.header_rows))
         try:
             made = con.execute(statement(relation)).fetchone()
@@ -135,9 +139,11 @@ class CsvFile:
         ):
             for _ in range(self.lines_above):
                 next(lines, None)
-            for place, (line, is_whole) in enumerate(_Records(self).of(lines)):
-                mended.write(line)
-                if not is_whole:
+            records = _Records(self)
+            for place, (line, is_whole) in enumerate(records.of(lines)):
+                is_short = 4 * len(line) <= _LONGEST_LINE or len(line.encode()) <= _LONGEST_LINE
+                mended.write(line if is_short else records.blank)
+                if not (is_whole and is_short):
                     broken.append(place)
         return target, broken
 
@@ -151,6 +157,11 @@ class _Records:
     def __init__(self, file: CsvFile) -> None:
         self._separator, self._quote = file.layout.separator, file.layout.quote
         self._width, self._least = grid.width(file.header), grid.named_width(file.header)
+
+    @property
+    def blank(self) -> str:
+        """A record of empty cells."""
+        return self._line([])
 
     def of(self, lines: Iterator[str]) -> Iterator[tuple[str, bool]]:
         """Each record as a line to write, and whether it is whole.
@@ -230,7 +241,7 @@ class _Records:
 
     def _written(self, cells: list[str]) -> tuple[str, bool]:
         if not any(cell.strip() for cell in cells):
-            return self._line([]), bool(cells)
+            return self.blank, bool(cells)
         return (self._line(cells), True) if self._fits(cells) else self._broken(cells)
 
     def _broken(self, cells: list[str]) -> tuple[str, bool]:
@@ -256,6 +267,8 @@ class _Lines:
 
     number: int
     some_blank: bool
+    some_long: bool
+    """Whether one is longer than DuckDB reads."""
 
 
 def encodings(path: Path, layout: Layout) -> tuple[str, ...]:
@@ -332,7 +345,7 @@ def _decode(source: Path, encoding: str, target: Path | None) -> _Lines:
         Misfit: at the first byte that the encoding does not have, or NUL.
     """
     decoder = codecs.getincrementaldecoder(encoding)()
-    lines, some_blank, offset, end = 0, False, 0, b"\n"
+    lines, some_blank, some_long, offset, end, begun = 0, False, False, 0, b"\n", 0
     with source.open("rb") as file, target.open("wb") if target else io.BytesIO() as copy:
         while True:
             chunk = file.read(CHUNK_BYTES)
@@ -361,9 +374,23 @@ def _decode(source: Path, encoding: str, target: Path | None) -> _Lines:
             seam = end + data
             some_blank = some_blank or b"\n\n" in seam or b"\n\r\n" in seam
             end = seam[-2:]
+            some_long = some_long or _has_long_line(data, begun)
+            begun = len(data) - data.rfind(b"\n") - 1 if b"\n" in data else begun + len(data)
     if not end.endswith(b"\n"):
         lines += 1
-    return _Lines(lines, some_blank)
+    return _Lines(lines, some_blank, some_long)
+
+
+def _has_long_line(data: bytes, begun: int) -> bool:
+    """Whether a line in a piece of the file is too long; `begun` bytes of its first came before."""
+    at = data.find(b"\n")
+    if begun + (len(data) if at < 0 else at) > _LONGEST_LINE:
+        return True
+    while at >= 0 and len(data) - at - 1 > _LONGEST_LINE:
+        at = data.rfind(b"\n", at + 1, at + 2 + _LONGEST_LINE)
+        if at < 0:
+            return True
+    return False
 
 
 def _expected(layout: Layout) -> str:

@@ -1,5 +1,6 @@
 """CSV files: encodings, line ends, quotes, and records that are broken. No record is lost."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -180,6 +181,40 @@ def test_totals_that_have_fewer_fields_are_no_records_either() -> None:
     assert found == [(2, "R1"), (5, None)]
 
 
+@pytest.mark.parametrize(
+    ("length", "below"), [(1_900_000, []), (2_100_000, [_row("R3")]), (40_000_000, [])]
+)
+def test_a_line_longer_than_duckdb_reads_is_one_broken_record(
+    length: int, below: list[str]
+) -> None:
+    content = _lines(_row("R1"), "x" * length, *below)
+    found = [name for (name,) in read(content, layout(), columns="request_id")]
+    assert found == ["R1", None, *("R3" for _ in below)]
+
+
+@pytest.mark.parametrize(
+    ("chunks", "is_long"),
+    [
+        (["a" * 10 + "\n"], False),
+        (["a" * 11 + "\n"], True),
+        (["a" * 11], True),
+        (["a" * 6, "a" * 4 + "\n" + "a" * 10], False),
+        (["a" * 6, "a" * 5 + "\n"], True),
+        (["a\n" * 20 + "a" * 6, "a" * 5], True),
+        (["a\n" * 20 + "a" * 11 + "\n" + "a\n" * 20], True),
+        (["a\n" * 20 + "a" * 10 + "\n" + "a\n" * 20], False),
+    ],
+)
+def test_the_length_of_a_line_is_known_wherever_the_file_is_cut(
+    chunks: list[str], is_long: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(csv_file, "_LONGEST_LINE", 10)
+    monkeypatch.setattr(csv_file, "CHUNK_BYTES", len(chunks[0]))
+    file = tmp_path / "lines.csv"
+    file.write_text("".join(chunks))
+    assert csv_file._decode(file, "utf-8", None).some_long is is_long
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(
@@ -274,4 +309,3 @@ def test_a_table_gives_the_same_rows_however_it_is_written(table: list[Cells], d
         skip_rows=skip,
     )
     assert read(csv_bytes(grid, encoding, **dialect), text, columns=VALUES) == usual
-
