@@ -26,6 +26,7 @@ _BLANKS = "' ' || chr(9) || chr(10) || chr(13) || chr(160)"
 _EXCEL_EPOCH = "timestamp '1899-12-30'"
 _EXCEL_SERIAL = r"[1-9][0-9]{4}(\.[0-9]+)?"
 _ISO_WITHOUT_ZONE = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?"
+_ISO_WITH_ZONE = r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}(:\d{2})?)"
 # Zones change their clocks on the half hour at the finest.
 _HALF_HOUR = 1_800_000_000
 
@@ -66,7 +67,22 @@ def number(cell: str, mapping: Mapping) -> str:
 def date(cell: str, mapping: Mapping) -> str:
     """A date: ISO, Excel's count of days, or in one of the mapping's formats."""
     found = moment(cell, mapping.date_formats + mapping.timestamp_formats)
-    return _if_given(cell, f"coalesce(({found})::date::varchar, {text(cell)})")
+    return _if_given(
+        cell,
+        f"coalesce(({found})::date::varchar, {_day_of_zoned(cell, mapping.time_zone)}, "
+        f"{text(cell)})",
+    )
+
+
+def _day_of_zoned(cell: str, zone: str) -> str:
+    """The day in `zone` of a moment that names a zone itself: 22:30Z is the next day in summer."""
+    trimmed = text(cell)
+    # DuckDB reads no zone behind minutes.
+    whole = f"regexp_replace({trimmed}, '^(.{{16}})([Z+-])', '\\1:00\\2')"
+    return (
+        f"case when regexp_full_match({trimmed}, {quote(_ISO_WITH_ZONE)}) "
+        f"then timezone({quote(zone)}, try_cast({whole} as timestamptz))::date::varchar end"
+    )
 
 
 def moment(cell: str, formats: tuple[str, ...]) -> str:

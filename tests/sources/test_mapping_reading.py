@@ -356,6 +356,23 @@ def test_a_cell_that_is_a_number_is_not_taken_for_text_with_thousands() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "day"),
+    [
+        ("2022-07-01T21:59:59Z", "2022-07-01"),
+        ("2022-07-01T22:30:00Z", "2022-07-02"),
+        ("2022-07-01 22:30:00.123+00:00", "2022-07-02"),
+        ("2022-07-01T23:30+02", "2022-07-01"),
+        ("2022-07-01T22:30Z", "2022-07-02"),
+        ("2022-07-02T00:30:00+05:30", "2022-07-01"),
+        ("2022-12-01T23:30:00Z", "2022-12-02"),
+    ],
+)
+def test_the_day_of_a_moment_with_a_zone_is_that_of_the_mappings_zone(text: str, day: str) -> None:
+    rows = [HEADERS, ("R1", "Ede", text, "31-12-2022 12:00")]
+    assert read(csv_bytes(rows), layout(), columns="requested_on") == [(day,)]
+
+
 def test_a_date_that_does_not_exist_stays_as_it_was() -> None:
     days = ["29-02-2018", "2018-02-29", "31-04-2022", "44743", "2022-07-01", "1-7-2022", "infinity"]
     rows = [(f"R{n}", "Ede", text, ROW[3]) for n, text in enumerate(days)]
