@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 FileType = Literal["xlsx", "csv"]
 _NOT_RE2 = re.compile(r"\(\?(?:[=!>]|<[=!])|\\[1-9]|\(\?P=")
+_FORMAT = re.compile(r"(?=.*%)(?:[^%]|%(?:[aAbBcdfgGHIjmMnpSuUVwWxXyYzZ%]|-[dHIjmMSy]))+")
+"""What DuckDB's strptime knows."""
 
 PLACE = "{in}"
 """In a header: where the text of an unpivoted entry stands."""
@@ -262,9 +264,9 @@ class _Reader:
             unpivoted=unpivoted,
             personal_headers=self._texts(top, "personal"),
             ignored_headers=self._texts(top, "ignored"),
-            time_zone=self._text(top, "time_zone", "Europe/Amsterdam"),
-            date_formats=self._texts(top, "date_formats"),
-            timestamp_formats=self._texts(top, "timestamp_formats"),
+            time_zone=self._zone(top),
+            date_formats=self._formats(top, "date_formats"),
+            timestamp_formats=self._formats(top, "timestamp_formats"),
             decimal=self._sign(top, "decimal", "."),
             thousands=self._sign(top, "thousands", ""),
             concession=self._concession(top),
@@ -298,6 +300,23 @@ class _Reader:
             codecs.lookup(encoding)
         except LookupError:
             self._fail(f"file.encoding {encoding!r} is none that Python knows")
+
+    def _zone(self, top: dict[str, Any]) -> str:
+        from zoneinfo import ZoneInfo
+
+        zone = self._text(top, "time_zone", "Europe/Amsterdam")
+        try:
+            ZoneInfo(zone)
+        except (KeyError, ValueError, OSError):
+            self._fail(f"time_zone {zone!r} is no zone such as Europe/Amsterdam")
+        return zone
+
+    def _formats(self, top: dict[str, Any], key: str) -> tuple[str, ...]:
+        formats = self._texts(top, key)
+        for form in formats:
+            if not _FORMAT.fullmatch(form):
+                self._fail(f"{key}: {form!r} is no format such as %d-%m-%Y")
+        return formats
 
     def _columns(self, content: Any, place: str) -> dict[str, ColumnMapping]:
         return {
