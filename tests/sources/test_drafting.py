@@ -440,6 +440,17 @@ def test_headers_that_a_mapping_does_not_name(tmp_path: Path) -> None:
     assert unused_headers(file, target) == ["'Regio'", "column 7"]
 
 
+def test_a_file_that_ends_before_the_headers_of_its_mapping_has_none(tmp_path: Path) -> None:
+    file = text_file(tmp_path / "a.csv", ROWS)
+    target = tmp_path / "m.yaml"
+    content = yaml.safe_load(drafted(file).text)
+    content["file"]["header_row"] = 2
+    target.write_text(yaml.safe_dump(content, allow_unicode=True))
+    short = tmp_path / "short.csv"
+    short.write_text("a\n")
+    assert unused_headers(short, target) == []
+
+
 # ── hostile files ────────────────────────────────────────────────────────────────────────────────
 
 

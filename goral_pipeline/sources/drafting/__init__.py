@@ -82,6 +82,8 @@ def unused_headers(path: Path, mapping: Path) -> list[str]:
     vocabulary = Vocabulary.of(staged().values())
     named = {plain(header) for header in _headers(layout)}
     (grid, *_) = grids(path, layout.layout.sheet)
+    if len(grid.rows) < max(layout.layout.header_rows):
+        return []
     titles = [
         " ".join(filter(None, parts))
         for parts in zip(*(grid.rows[row - 1] for row in layout.layout.header_rows), strict=True)
