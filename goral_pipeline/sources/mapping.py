@@ -250,6 +250,9 @@ class _Reader:
         )
         self._check_unpivot(columns, unpivoted, children)
         self._check_children(children)
+        decimal, thousands = self._sign(top, "decimal", "."), self._sign(top, "thousands", "")
+        if decimal == thousands:
+            self._fail(f"decimal and thousands are both {decimal!r}; without decimal it is '.'")
         return Mapping(
             path=path,
             dataset=dataset,
@@ -267,8 +270,8 @@ class _Reader:
             time_zone=self._zone(top),
             date_formats=self._formats(top, "date_formats"),
             timestamp_formats=self._formats(top, "timestamp_formats"),
-            decimal=self._sign(top, "decimal", "."),
-            thousands=self._sign(top, "thousands", ""),
+            decimal=decimal,
+            thousands=thousands,
             concession=self._concession(top),
         )
 

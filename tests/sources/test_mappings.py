@@ -67,6 +67,8 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "moment format": ({"timestamp_formats": ["dd-mm"]}, "timestamp_formats: 'dd-mm' is no format"),
     "decimal": ({"decimal": ",,"}, "decimal is ',,', expected one character"),
     "thousands": ({"thousands": "..."}, "thousands is '...', expected one character"),
+    "one sign": ({"decimal": ",", "thousands": ","}, "decimal and thousands are both ','"),
+    "sign of the default": ({"thousands": "."}, "decimal and thousands are both '.'"),
     "columns": ({"columns": []}, "columns is no table of keys and values"),
     "column": ({"columns": {"request_id": "Nummer"}}, "columns.request_id is no table"),
     "no origin": (_column(optional=True), "columns.rejected_on needs one of headers, constant"),
