@@ -393,9 +393,7 @@ def _column(content: dict[str, Any]) -> Column:
         key_position=content["primaryKeyPosition"] if content.get("primaryKey") else None,
         personal=content["classification"],
         description=content["description"],
-        codes={
-            str(code["value"]): code.get("description", "") for code in content.get("enum", [])
-        },
+        codes={str(code["value"]): code.get("description", "") for code in content.get("enum", [])},
         synonyms=tuple(entry["synonym"] for entry in content.get("synonyms", [])),
         options=content.get("logicalTypeOptions", {}),
         properties=_custom(content),

@@ -91,6 +91,14 @@ from (
 )
 """
 
+# Only what has the form of a period is compared, and shown; anything else breaks a rule.
+_OTHER_PERIODS = """
+select distinct period from served
+where regexp_full_match(period, '[0-9]{4}(-[0-9]{2})?') and period <> $partition
+    and len(period) = len($partition)
+order by all limit 5
+"""
+
 
 def fetch_charge_point_counts(question: Question) -> Answer | None:
     """Ask for a month's counts."""
@@ -220,7 +228,8 @@ def _read_pages(reading: Reading, served: Served) -> None:
     """Read landed pages.
 
     Raises:
-        DeliveryRejected: when they hold no values.
+        DeliveryRejected: when they hold no values, or those of another period than the delivery is
+            for.
     """
     check_json(reading.path, EXPECTED, gzipped=False)
     con = reading.con
@@ -228,6 +237,12 @@ def _read_pages(reading: Reading, served: Served) -> None:
         con.execute(_READ_VALUES, {"path": str(reading.path)})
     if con.execute("select count(*) from served").fetchone() == (0,):
         raise DeliveryRejected(f"it holds no values, expected {EXPECTED}")
+    if other := con.execute(_OTHER_PERIODS, {"partition": reading.partition}).fetchall():
+        told = ", ".join(period for (period,) in other)
+        raise DeliveryRejected(
+            f"it holds values of {told}, expected those of {reading.partition} alone, for which it "
+            "was delivered"
+        )
     (table,) = reading.contract.tables
     con.execute(_raw_table(table.name, served))
 

@@ -20,7 +20,8 @@ SAME_KEY = "same_key"
 LONGEST_FOUND = 60
 
 _CALENDAR = ("0001-01-01", "9999-12-31")
-_WHOLE_NUMBER = r"[+-]?[0-9]{1,18}(\.0+)?"
+# Three zeros after a point may be thousands: 1.000 is not taken for 1.
+_WHOLE_NUMBER = r"[+-]?[0-9]{1,18}(\.(0{1,2}|0{4,}))?"
 
 
 def judged_table(contract: Contract, table: Table) -> str:

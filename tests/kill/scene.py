@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 
 from goral_pipeline import ingestion
-from goral_pipeline.contracts import Column
+from goral_pipeline.contracts import Column, published
 from goral_pipeline.landing import open_ledger
 from goral_pipeline.landing.ledger import Ledger
 from goral_pipeline.publishing import drop, manifest
@@ -91,7 +91,7 @@ def build_warehouse(settings: Settings, ledger: Ledger) -> None:
     with build.one_builder(settings):
         with duckdb.connect(str(build.prepare(settings, wanted))) as con:
             con.execute("create schema marts")
-            for _, table in drop.published_tables():
+            for table in (table for contract in published().values() for table in contract.tables):
                 rows = " union all ".join(
                     "select " + ", ".join(_cell(column, row) for column in table.columns)
                     for row in (1, 2)

@@ -59,11 +59,19 @@ def test_all_variables_asked_for_are_known_when_read() -> None:
     } == KINDS
 
 
-def test_a_month_of_klimaatmonitor_is_a_month(tmp_path: Path) -> None:
-    months = {"m1y2022": "2022-01", "m10y2026": "2026-10", "m12y2020": "2020-12"}
-    pages = [page(PUBLIC_REGULAR, [value()], period) for period in months]
-    rows = staged(tmp_path, *pages).accepted("charge_point_counts")
-    assert {row["month"] for row in rows} == set(months.values())
+@pytest.mark.parametrize(
+    ("period", "month"), [("m1y2022", "2022-01"), ("m10y2025", "2025-10"), ("m12y2020", "2020-12")]
+)
+def test_a_month_of_klimaatmonitor_is_a_month(tmp_path: Path, period: str, month: str) -> None:
+    file = pages_file(tmp_path, page(PUBLIC_REGULAR, [value()], period))
+    rows = stage_file(tmp_path, COUNTS, file, partition=month).accepted("charge_point_counts")
+    assert [row["month"] for row in rows] == [month]
+
+
+def test_values_of_another_month_than_the_delivery_is_for_are_refused(tmp_path: Path) -> None:
+    pages = [page(PUBLIC_REGULAR, [value()], period) for period in ("m11y2022", "m7y2022")]
+    with pytest.raises(DeliveryRejected, match="it holds values of 2022-07, expected those of"):
+        staged(tmp_path, *pages)
 
 
 def test_a_municipalitys_code_has_four_digits(tmp_path: Path) -> None:
@@ -94,6 +102,7 @@ WRONG_VALUES: list[tuple[Row, str]] = [
     ({"ExternalCode": "gemeente_106"}, "charge_points_required"),
     (value(text="12.5"), "charge_points_type"),
     (value(text="1.234"), "charge_points_type"),
+    (value(text="126.000"), "charge_points_type"),
     (value(text="1,0"), "charge_points_type"),
     (value(text="x"), "charge_points_type"),
     (value(text="NaN"), "charge_points_type"),
@@ -131,7 +140,8 @@ def test_what_is_no_count_of_a_municipality_is_quarantined_and_never_zero(tmp_pa
 def test_a_page_of_something_else_is_rejected(
     tmp_path: Path, variable: Any, period: Any, rules: set[str]
 ) -> None:
-    job = job_of(tmp_path, COUNTS, pages_file(tmp_path, page(variable, [value()], period)))
+    file = pages_file(tmp_path, page(variable, [value()], period))
+    job = job_of(tmp_path, COUNTS, file, partition="2022-11")
     with pytest.raises(DeliveryRejected, match="1 of 1 charge_point_counts break a rule"):
         stage(job)
     assert {row["rule"] for row in quarantine_of(job, "charge_point_counts")} == rules
@@ -150,18 +160,18 @@ def test_vehicles_and_inhabitants_are_of_a_year(tmp_path: Path) -> None:
         "elekvoert_phev": "phev_owner",
     }
     pages = [page(code, [value(text="1234")], "2022") for code in kinds]
-    rows = staged(tmp_path / "vehicles", *_in(tmp_path / "vehicles", pages), dataset=VEHICLES)
+    rows = staged_year(tmp_path / "vehicles", VEHICLES, *pages)
     assert {(r["kind"], r["year"], r["vehicles"]) for r in rows.accepted("vehicles")} == {
         (kind, 2022, 1234) for kind in kinds.values()
     }
-    people = _in(tmp_path / "people", [page("inwoners", [value(text="70000")], "2022")])
-    (row,) = staged(tmp_path / "people", *people, dataset=INHABITANTS).accepted("inhabitants")
+    people = page("inwoners", [value(text="70000")], "2022")
+    (row,) = staged_year(tmp_path / "people", INHABITANTS, people).accepted("inhabitants")
     assert (row["municipality_code"], row["year"], row["inhabitants"]) == ("GM0106", 2022, 70000)
 
 
-def _in(folder: Path, pages: list[str]) -> list[str]:
+def staged_year(folder: Path, dataset: str, *pages: str) -> Staged:
     folder.mkdir()
-    return pages
+    return stage_file(folder, dataset, pages_file(folder, *pages), partition="2022")
 
 
 @pytest.mark.parametrize(
