@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 
 from goral_pipeline.contracts import Contract, staged
@@ -68,7 +68,7 @@ def registry(home: Path) -> dict[str, Source]:
     Raises:
         SettingsError: when a mapping is wrong, or for a contract that does not exist.
     """
-    mapped = _by_dataset((*_mappings_in(home / "mappings"), *_mappings_in(MAPPINGS)))
+    mapped = _by_dataset((*_mappings_in(home / "mappings"), *own_mappings()))
     sources = [_coded(name, mapped.pop(name, ())) for name in _CODED]
     sources += [_mapped(layouts) for layouts in mapped.values()]
     return {source.dataset: source for source in sorted(sources, key=lambda one: one.dataset)}
@@ -193,6 +193,12 @@ def _contract_of(layout: Mapping) -> Contract:
         return contract
     first_day = layout.concession.first_day if layout.concession else None
     return contract.of_dataset(layout.dataset, first_day.strftime("%Y-%m") if first_day else None)
+
+
+@cache
+def own_mappings() -> list[Mapping]:
+    """The mappings that come with the project; read once."""
+    return _mappings_in(MAPPINGS)
 
 
 def _mappings_in(folder: Path) -> list[Mapping]:

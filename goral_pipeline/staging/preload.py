@@ -23,8 +23,10 @@ def load() -> None:
 
     from goral_pipeline.checks import gx
     from goral_pipeline.contracts import staged
+    from goral_pipeline.sources import own_mappings
 
     staged()
+    own_mappings()
     gx.whole_frame()
     gc.freeze()
     gc.enable()
