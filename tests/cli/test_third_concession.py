@@ -8,6 +8,8 @@ import json
 import os
 from pathlib import Path
 
+import pytest
+
 from goral_pipeline.sources import registry
 from tests.cli.conftest import Main
 from tests.conftest import goral
@@ -47,6 +49,7 @@ def drafted_and_finished(main: Main, file: Path, dataset: str, changes: object) 
     return finished
 
 
+@pytest.mark.slow
 def test_a_third_concession_reaches_the_marts_without_python(main: Main, tmp_path: Path) -> None:
     os.environ["GORAL_PSEUDONYM_KEY"] = KEY
     home = tmp_path / "home"
