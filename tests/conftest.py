@@ -116,7 +116,7 @@ def shared_by_workers(factory: pytest.TempPathFactory, name: str) -> Iterator[Pa
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
-    """The demo, run once for all workers: it takes half a minute."""
+    """The demo, run once for all workers: it takes about a minute."""
     with shared_by_workers(tmp_path_factory, "demo") as folder:
         home, account = folder / "home", folder / "account.json"
         if not account.exists():
