@@ -54,11 +54,17 @@ def _groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa
         number += batch.num_rows
         while number >= ROWS_A_GROUP:
             together = pa.Table.from_batches(waiting, schema)
-            yield together.slice(0, ROWS_A_GROUP).combine_chunks()
+            yield _in_one_piece(together.slice(0, ROWS_A_GROUP))
             waiting = together.slice(ROWS_A_GROUP).to_batches()
             number -= ROWS_A_GROUP
     if number:
-        yield pa.Table.from_batches(waiting, schema).combine_chunks()
+        yield _in_one_piece(pa.Table.from_batches(waiting, schema))
+
+
+def _in_one_piece(table: pa.Table) -> pa.Table:
+    """The table with one chunk a column, for pages end where chunks do."""
+    # A single chunk, too, would be copied.
+    return table if len(table.to_batches()) == 1 else table.combine_chunks()
 
 
 def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

@@ -37,6 +37,7 @@ _HEAD_BYTES = 256 * 1024
 _MOST_OPEN_LINES = 10_000
 # DuckDB's own limit. Beyond its buffer it passes over the last record without a word.
 _LONGEST_LINE = 2_000_000
+_NEW_LINE, _RETURN = b"\n\r"
 _MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF16_LE: "utf-16",
@@ -263,12 +264,38 @@ class _Records:
 
 @dataclass
 class _Lines:
-    """What the lines of a file are like."""
+    """What the lines of a file are like, as far as it was looked at."""
 
-    number: int
-    some_blank: bool
-    some_long: bool
+    number: int = 0
+    some_blank: bool = False
+    some_long: bool = False
     """Whether one is longer than DuckDB reads."""
+    _begun: int = 0
+    """Bytes of the line that has not ended yet, and the last of them."""
+    _last: int = 0
+
+    def add(self, data: bytes) -> None:
+        """Look at the next piece of the file."""
+        import numpy as np
+
+        if not data:
+            return
+        signs = np.frombuffer(data, np.uint8)
+        ends = np.flatnonzero(signs == _NEW_LINE)
+        lengths = np.diff(ends, prepend=-1 - self._begun) - 1
+        of_one = ends[lengths == 1]
+        only_sign = np.where(of_one > 0, signs[of_one - 1], self._last)
+        self.number += len(ends)
+        self.some_blank |= bool((lengths == 0).any() or (only_sign == _RETURN).any())
+        self._begun = len(data) - int(ends[-1]) - 1 if len(ends) else self._begun + len(data)
+        self._last = data[-1]
+        longest = max(self._begun, int(lengths.max(initial=0)))
+        self.some_long |= longest > _LONGEST_LINE
+
+    def end(self) -> _Lines:
+        """The whole file was looked at: its last line need not end with a sign."""
+        self.number += bool(self._begun)
+        return self
 
 
 def encodings(path: Path, layout: Layout) -> tuple[str, ...]:
@@ -345,7 +372,7 @@ def _decode(source: Path, encoding: str, target: Path | None) -> _Lines:
         Misfit: at the first byte that the encoding does not have, or NUL.
     """
     decoder = codecs.getincrementaldecoder(encoding)()
-    lines, some_blank, some_long, offset, end, begun = 0, False, False, 0, b"\n", 0
+    lines, offset = _Lines(), 0
     with source.open("rb") as file, target.open("wb") if target else io.BytesIO() as copy:
         while True:
             chunk = file.read(CHUNK_BYTES)
@@ -354,43 +381,25 @@ def _decode(source: Path, encoding: str, target: Path | None) -> _Lines:
                 text = decoder.decode(chunk, final=not chunk)
             except UnicodeError as error:
                 at = error.start if isinstance(error, UnicodeDecodeError) else 0
-                line = lines + (rest + chunk)[:at].count(b"\n") + 1
+                line = lines.number + (rest + chunk)[:at].count(b"\n") + 1
                 raise Misfit(
                     f"line {line} cannot be read as {encoding} (byte {offset - len(rest) + at} of "
                     "the file), expected one encoding throughout",
                     3,
                 ) from None
             if not chunk and not text:
-                break
+                return lines.end()
             offset += len(chunk)
             data = chunk if target is None else text.encode()
             if target:
                 copy.write(data)
             if b"\0" in data:
                 raise Misfit(
-                    f"found NUL bytes after line {lines}: it is a binary file or a damaged one", 0
+                    f"found NUL bytes after line {lines.number}: it is a binary file or a damaged "
+                    "one",
+                    0,
                 )
-            lines += data.count(b"\n")
-            seam = end + data
-            some_blank = some_blank or b"\n\n" in seam or b"\n\r\n" in seam
-            end = seam[-2:]
-            some_long = some_long or _has_long_line(data, begun)
-            begun = len(data) - data.rfind(b"\n") - 1 if b"\n" in data else begun + len(data)
-    if not end.endswith(b"\n"):
-        lines += 1
-    return _Lines(lines, some_blank, some_long)
-
-
-def _has_long_line(data: bytes, begun: int) -> bool:
-    """Whether a line in a piece of the file is too long; `begun` bytes of its first came before."""
-    at = data.find(b"\n")
-    if begun + (len(data) if at < 0 else at) > _LONGEST_LINE:
-        return True
-    while at >= 0 and len(data) - at - 1 > _LONGEST_LINE:
-        at = data.rfind(b"\n", at + 1, at + 2 + _LONGEST_LINE)
-        if at < 0:
-            return True
-    return False
+            lines.add(data)
 
 
 def _expected(layout: Layout) -> str:

@@ -1,7 +1,8 @@
 """How values are written in exports: SQL that brings one cell into the notation staging reads.
 
-Each function takes SQL for the text of a cell and gives SQL for the text in staging's notation, or
-for the text as it was where it is in none that is known. Cheap tests come first: an export has
+Each function takes SQL for the text of a cell. `text`, `number` and `date` give SQL for the text in
+staging's notation, or as it was where it is in none that is known; `day`, `moment`, `utc` and
+`zoned` give SQL for a typed value, null where there is none. Cheap tests come first: an export has
 millions of cells, of which all but a few are as the mapping says.
 
 Belongs here: dates, moments, numbers, blanks. Does not belong here: which column is where
@@ -26,7 +27,7 @@ _BLANKS = "' ' || chr(9) || chr(10) || chr(13) || chr(160)"
 _EXCEL_EPOCH = "timestamp '1899-12-30'"
 _EXCEL_SERIAL = r"[1-9][0-9]{4}(\.[0-9]+)?"
 _ISO_WITHOUT_ZONE = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?"
-_ISO_WITH_ZONE = r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}(:\d{2})?)"
+_ISO_WITH_ZONE = r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}(:?\d{2})?)"
 # Zones change their clocks on the half hour at the finest.
 _HALF_HOUR = 1_800_000_000
 
@@ -65,23 +66,26 @@ def number(cell: str, mapping: Mapping) -> str:
 
 
 def date(cell: str, mapping: Mapping) -> str:
-    """A date: ISO, Excel's count of days, or in one of the mapping's formats."""
+    """A date, as ISO text."""
+    return f"coalesce(({day(cell, mapping)})::varchar, {text(cell)})"
+
+
+def day(cell: str, mapping: Mapping) -> str:
+    """SQL for a DATE: ISO, Excel's count of days, or in one of the mapping's formats."""
     found = moment(cell, mapping.date_formats + mapping.timestamp_formats)
-    return _if_given(
-        cell,
-        f"coalesce(({found})::date::varchar, {_day_of_zoned(cell, mapping.time_zone)}, "
-        f"{text(cell)})",
-    )
+    # The day in the mapping's zone, where the cell names its own: 22:30Z is the next in summer.
+    of_zoned = f"timezone({quote(mapping.time_zone)}, {zoned(cell)})::date"
+    return _if_given(cell, f"coalesce(({found})::date, {of_zoned})")
 
 
-def _day_of_zoned(cell: str, zone: str) -> str:
-    """The day in `zone` of a moment that names a zone itself: 22:30Z is the next day in summer."""
+def zoned(cell: str) -> str:
+    """SQL for a moment that names its zone itself, as TIMESTAMPTZ."""
     trimmed = text(cell)
     # DuckDB reads no zone behind minutes.
     whole = f"regexp_replace({trimmed}, '^(.{{16}})([Z+-])', '\\1:00\\2')"
     return (
         f"case when regexp_full_match({trimmed}, {quote(_ISO_WITH_ZONE)}) "
-        f"then timezone({quote(zone)}, try_cast({whole} as timestamptz))::date::varchar end"
+        f"then try_cast({whole} as timestamptz) end"
     )
 
 
@@ -90,7 +94,7 @@ def moment(cell: str, formats: tuple[str, ...]) -> str:
     listed = ", ".join(quote(form) for form in formats)
     trimmed = text(cell)
     # Dates that the workbook itself marks as such come as ISO text, with a fraction where they
-    # have one. What names its own zone is left to staging.
+    # have one.
     iso = (
         f"case when regexp_full_match({trimmed}, {quote(_ISO_WITHOUT_ZONE)}) "
         f"then try_cast({trimmed} as timestamp) end"
@@ -118,8 +122,8 @@ def moment(cell: str, formats: tuple[str, ...]) -> str:
 
 
 def utc(moment: str, offsets: str) -> str:
-    """SQL for a local moment in UTC; `offsets` is the row of that name joined by `half_hour`."""
-    return f"make_timestamp(epoch_us({moment}) - {offsets}.microseconds)::varchar || 'Z'"
+    """SQL for a local moment as TIMESTAMPTZ; `offsets` is the row of that name by `half_hour`."""
+    return f"make_timestamptz(epoch_us({moment}) - {offsets}.microseconds)"
 
 
 def half_hour(moment: str) -> str:

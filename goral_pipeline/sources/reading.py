@@ -15,13 +15,18 @@ if TYPE_CHECKING:
     from goral_pipeline.contracts import Contract
 
 
+TYPED = "typed_"
+
+
 @dataclass(frozen=True)
 class Reading:
-    """One landed file to be read into the tables `raw_<table>` of a connection.
+    """One landed file to be read into the tables, or views, `raw_<table>` of a connection.
 
     Each has the columns row_id (unique in the table), parent_row_id (null without a parent),
     record_number (where a person finds the record in the file) and each delivered column of the
-    contract, as text.
+    contract, as text. Where the publisher's module knows how a column is written, there is
+    `typed_<column>` besides, in the contract's type and null where the text is none: staging then
+    takes that, and does not read the text itself.
     """
 
     con: duckdb.DuckDBPyConnection

@@ -32,7 +32,7 @@ from goral_pipeline.sources import (
 from goral_pipeline.sources.asking import Answer, Question, address, at_partition, download
 from goral_pipeline.sources.grid import Grid, Misfit
 from goral_pipeline.sources.mapping import PLACE, ColumnMapping, Mapping, Unpivoted, plain
-from goral_pipeline.sources.reading import Reading
+from goral_pipeline.sources.reading import TYPED, Reading
 
 if TYPE_CHECKING:
     import duckdb
@@ -124,7 +124,6 @@ def _load(reading: Reading, mapping: Mapping, file: Grid) -> None:
     tables.create(file.first_record)
     for table in children:
         tables.create_child(table, file.first_record)
-    reading.con.execute("drop table lines")
 
 
 # --- where the columns stand ---
@@ -336,6 +335,15 @@ def _around_blanks(pattern: str) -> str:
 # --- the tables of the contract ---
 
 
+@dataclass(frozen=True)
+class _Value:
+    """SQL for the value of a column."""
+
+    text: str
+    typed: str | None = None
+    """In the column's own type, where the mapping says how it is written."""
+
+
 class _Tables:
     """Makes the tables `raw_<table>` of `lines`."""
 
@@ -358,6 +366,11 @@ class _Tables:
             {column.name: self._value(column, number) for column in main.delivered_columns}
             for number in range(len(columns.groups))
         ]
+        self._typed = [
+            column.name
+            for column in main.delivered_columns
+            if any(group[column.name].typed for group in self._groups)
+        ]
         self._pieces = {
             table: {name: lines.cell(place) for name, place in places.items()}
             for table, places in columns.children.items()
@@ -376,14 +389,19 @@ class _Tables:
         # The tables on the right are small. Were the lines the side that is kept in memory, because
         # DuckDB thinks them fewer than they are, they would be written to disk once a join.
         self._con.execute("set disabled_optimizers = 'join_order,build_side_probe_side'")
+        # A view, which is read once: to write a million rows down takes as long as to read them.
         self._con.execute(
-            f"create temp table raw_{self._main.name} as select row_id, null::bigint as "
+            f"create temp view raw_{self._main.name} as select row_id, null::bigint as "
             f"parent_row_id, record_number, {', '.join(self._outer_columns())} from ({rows})"
         )
-        self._con.execute("reset disabled_optimizers")
 
     def _group_rows(self, number: int, first_record: int) -> str:
-        values = [f"{sql} as {name}" for name, sql in self._groups[number].items()]
+        values = [f"{value.text} as {name}" for name, value in self._groups[number].items()]
+        values += [
+            f"{value.typed or 'null'} as {TYPED}{name}"
+            for name, value in self._groups[number].items()
+            if name in self._typed
+        ]
         return (
             f"select lines.rowid * {len(self._groups)} + {number} as row_id, "
             f"lines.rowid + {first_record} as record_number, {', '.join(values)} "
@@ -397,8 +415,11 @@ class _Tables:
             if column.name not in self._mapping.columns and column.is_transient:
                 told |= {column.name: self._told(column.name)}
         return [
-            f"{told[c.name]} as {c.name}" if told.get(c.name) else c.name
-            for c in self._main.delivered_columns
+            *(
+                f"{told[c.name]} as {c.name}" if told.get(c.name) else c.name
+                for c in self._main.delivered_columns
+            ),
+            *(f"{TYPED}{name}" for name in self._typed),
         ]
 
     def _told(self, name: str) -> str | None:
@@ -415,59 +436,60 @@ class _Tables:
     def _in_period(self) -> str:
         """Whether the day that counts for the table is one of the concession's; null without."""
         concession, day = self._mapping.concession, self._main.month_column
+        day = f"{TYPED}{day}" if day in self._typed else f"try_cast({day} as date)"
         bounds = [f"{day} is not null"]
         if concession and concession.first_day:
-            bounds.append(f"{day} >= '{concession.first_day}'")
+            bounds.append(f"{day} >= date '{concession.first_day}'")
         if concession and concession.end_day:
-            bounds.append(f"{day} < '{concession.end_day}'")
+            bounds.append(f"{day} < date '{concession.end_day}'")
         return f"case when {day} is not null then ({' and '.join(bounds)})::varchar end"
 
     # --- one value ---
 
-    def _value(self, column: Column, number: int) -> str:
-        """SQL for the value of a column in the rows of a group."""
+    def _value(self, column: Column, number: int) -> _Value:
+        """The value of a column in the rows of a group."""
         group, how = self._columns.groups[number], self._mapping.columns.get(column.name)
         if column.name in group.values:
-            return quote(group.values[column.name])
+            return _Value(quote(group.values[column.name]))
         if how is None:
-            return "null::varchar"
+            return _Value("null::varchar")
         if how.constant is not None:
-            return quote(how.constant)
+            return _Value(quote(how.constant))
         if how.from_partition:
-            return quote(self._reading.partition)
+            return _Value(quote(self._reading.partition))
         if how.latest_of:
             return self._latest(column, how, number)
         place = group.places.get(how.derived_from or column.name)
         if place is None:
-            return "null::varchar"
+            return _Value("null::varchar")
         if how.codes or how.register or how.derived_from:
-            return self._looked_up(column, how, place, number)
+            return _Value(self._looked_up(column, how, place, number))
+        cell = self._lines.cell(place, is_number=_is_number(column))
         if column.type == "TIMESTAMPTZ":
-            return self._moment(place, number)
-        return _written(
-            self._lines.cell(place, is_number=_is_number(column)), column, self._mapping
-        )
+            moment = self._lines.moment(notation.moment(cell, self._formats))
+            utc = self._in_utc(moment, number)
+            return _Value(notation.text(cell), f"coalesce({utc}, {notation.zoned(cell)})")
+        if column.type == "DATE":
+            return _Value(notation.text(cell), notation.day(cell, self._mapping))
+        return _Value(_written(cell, column, self._mapping))
 
-    def _latest(self, column: Column, how: ColumnMapping, number: int) -> str:
+    @property
+    def _formats(self) -> tuple[str, ...]:
+        return self._mapping.timestamp_formats + self._mapping.date_formats
+
+    def _latest(self, column: Column, how: ColumnMapping, number: int) -> _Value:
         places = self._columns.groups[number].places
-        formats = self._mapping.timestamp_formats + self._mapping.date_formats
         moments = [
-            notation.moment(self._lines.cell(places[name]), formats)
+            notation.moment(self._lines.cell(places[name]), self._formats)
             for name in how.latest_of
             if name in places
         ]
         if not moments:
-            return "null::varchar"
+            return _Value("null::varchar")
         moment = self._lines.moment(f"greatest({', '.join(moments)})")
-        if column.type == "TIMESTAMPTZ":
-            return self._in_utc(moment, number)
-        return f"{moment}::date::varchar"
-
-    def _moment(self, place: int, number: int) -> str:
-        formats = self._mapping.timestamp_formats + self._mapping.date_formats
-        cell = self._lines.cell(place)
-        moment = self._lines.moment(notation.moment(cell, formats))
-        return f"coalesce({self._in_utc(moment, number)}, {notation.text(cell)})"
+        is_day = column.type == "DATE"
+        typed = f"{moment}::date" if is_day else self._in_utc(moment, number)
+        return _Value(f"{moment}::varchar", typed)
 
     def _in_utc(self, moment: str, number: int) -> str:
         self._zoned[moment] = None

@@ -7,11 +7,13 @@ breaks. Does not belong here: running it.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from goral_pipeline.checks import expectations
 from goral_pipeline.contracts import Column, Contract, Table
 from goral_pipeline.contracts.model import Rule, quote, type_rule
+from goral_pipeline.sources.reading import TYPED
 from goral_pipeline.staging import pseudonym
 
 PARENT_QUARANTINED = "parent_quarantined"
@@ -24,15 +26,26 @@ _CALENDAR = ("0001-01-01", "9999-12-31")
 _WHOLE_NUMBER = r"[+-]?[0-9]{1,18}(\.(0{1,2}|0{4,}))?"
 
 
-def judged_table(contract: Contract, table: Table) -> str:
+def judged_table(table: Table, given: Collection[str] = ()) -> str:
     """SQL that makes `judged_<table>` from `raw_<table>` (and its parent's judgement).
 
-    Columns: row_id, record_number, every delivered column typed, outcome and reason; and `sound`,
-    whether it is sure at first sight that no rule is broken. `settlement` comes next.
+    Columns: row_id, record_number, every delivered column typed, outcome and reason; and
+    `raw_values`, the delivered texts of those rows of which it is not sure at first sight that no
+    rule is broken. `settlement` comes next.
+
+    Args:
+        table: the table to judge.
+        given: columns of `raw_<table>`; of those in it `typed_<column>` is taken as it is.
     """
     columns = table.delivered_columns
-    typed = ", ".join(f"{_typed(column)} as {column.name}" for column in columns)
+    typed = ", ".join(
+        f"{_in_calendar(column.type, TYPED + column.name)} as {column.name}"
+        if TYPED + column.name in given
+        else f"{_typed(column)} as {column.name}"
+        for column in columns
+    )
     raw = ", ".join(f"{column.name} as raw_{column.name}" for column in columns)
+    raw_values = ", ".join(f"raw_{column.name}" for column in _looked_at_again(table))
     sound = " and ".join(f"({check.sound})" for check in _checks(table)) or "true"
     parent = table.parent
     # Only what is needed of the parent: its columns have the names that rules speak of.
@@ -49,7 +62,7 @@ with typed as (
     select row_id, parent_row_id, record_number, {raw}, {typed} from raw_{table.name}
 )
 select row_id, record_number, {", ".join(column.name for column in columns)},
-    {sound} as sound,
+    case when not ({sound}) then [{raw_values}] end as raw_values,
     {outcome} as outcome,
     case {outcome}
         when 'quarantined' then {quote(PARENT_QUARANTINED)}
@@ -67,7 +80,10 @@ def settlement(contract: Contract, table: Table) -> str:
     each row that breaks a rule. Of the others with one key, one stays accepted: the latest version,
     else the first.
     """
-    raw = ", ".join(f"{column.name} as raw_{column.name}" for column in table.delivered_columns)
+    raw = ", ".join(
+        f"raw_values[{place}] as raw_{column.name}"
+        for place, column in enumerate(_looked_at_again(table), start=1)
+    )
     shown = ", ".join(
         f"{_shown(contract, column)} as shown_{column.name}" for column in table.delivered_columns
     )
@@ -83,8 +99,7 @@ from (
     select row_id, list_filter([{breaks}], lambda entry: entry is not null) as broken
     from (
         select *, {shown}
-        from (select * from {judged} where not sound)
-        join (select row_id, {raw} from raw_{table.name}) using (row_id)
+        from (select *, {raw} from {judged} where raw_values is not null)
     )
 )
 where len(broken) > 0;
@@ -173,6 +188,11 @@ def _check(column: Column, rule: Rule) -> _Check:
     return _Check(rule.name, column, holds, sound=holds)
 
 
+def _looked_at_again(table: Table) -> list[Column]:
+    """Columns of which the delivered text is needed to say what is wrong with a row."""
+    return [c for c in table.delivered_columns if c.personal == "none" or _can_fail(c)]
+
+
 def _can_fail(column: Column) -> bool:
     return column.type not in ("VARCHAR", "BLOB")
 
@@ -193,11 +213,14 @@ def _typed(column: Column) -> str:
         whole = f"regexp_full_match(trim({name}), {quote(_WHOLE_NUMBER)})"
         return f"case when {whole} then try_cast({name} as {column.type}) end"
     if column.type in ("DATE", "TIMESTAMPTZ"):
-        # DuckDB reads `infinity`, years before Christ and beyond 9999; no other reader does.
-        first, last = (f"{column.type} {quote(day)}" for day in _CALENDAR)
-        moment = f"try_cast({name} as {column.type})"
-        return f"case when {moment} between {first} and {last} then {moment} end"
+        return _in_calendar(column.type, f"try_cast({name} as {column.type})")
     return f"try_cast({name} as {column.type})"
+
+
+def _in_calendar(kind: str, moment: str) -> str:
+    """A moment that every reader knows: DuckDB has `infinity`, and years beyond 1 and 9999."""
+    first, last = (f"{kind} {quote(day)}" for day in _CALENDAR)
+    return f"case when {moment} between {first} and {last} then {moment} end"
 
 
 def _entry(check: _Check) -> str:

@@ -122,13 +122,16 @@ def _connect(job: Job) -> duckdb.DuckDBPyConnection:
 
 def _settle(con: duckdb.DuckDBPyConnection, job: Job, contract: Contract, table: Table) -> int:
     """Say of each row of a table how it ends; gives the number of rows received."""
-    received = int(_one(con, f"select count(*) from raw_{table.name}"))
+    raw = f"raw_{table.name}"
+    received = int(_one(con, f"select count(*) from {raw}"))
+    given = [name for name, *_ in con.execute(f"select * from {raw} limit 0").description or ()]
     has_pseudonyms = any(column.personal == "pseudonymise" for column in table.columns)
     pads = pseudonym.pads(job.key) if job.key and has_pseudonyms else {}
-    con.execute(judge.judged_table(contract, table), pads)
+    con.execute(judge.judged_table(table, given), pads)
     con.execute(judge.settlement(contract, table))
-    # The largest table, in the clear, and needed no more.
-    con.execute(f"drop table raw_{table.name}")
+    if _one(con, f"select count(*) from duckdb_tables() where table_name = '{raw}'"):
+        # The largest table, in the clear, and needed no more.
+        con.execute(f"drop table {raw}")
     return received
 
 

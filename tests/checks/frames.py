@@ -35,7 +35,7 @@ def judged(contract: Contract, rows: Mapping[str, Sequence[Raw]]) -> duckdb.Duck
             marks = ", ".join("?" for _ in values[0])
             con.executemany(f"insert into raw_{table.name} values ({marks})", values)
         own = PADS if any(c.personal == "pseudonymise" for c in table.columns) else {}
-        con.execute(judge.judged_table(contract, table), own)
+        con.execute(judge.judged_table(table), own)
         con.execute(judge.settlement(contract, table))
     return con
 

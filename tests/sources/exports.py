@@ -13,7 +13,7 @@ import yaml
 
 from goral_pipeline.contracts import Contract, staged
 from goral_pipeline.sources import mapping, tabular
-from goral_pipeline.sources.reading import Reading
+from goral_pipeline.sources.reading import TYPED, Reading
 
 Cells = Sequence[Any]
 REQUESTS = "third/requests"
@@ -93,4 +93,20 @@ def read(
         con.execute("set TimeZone = 'UTC'")
         tabular.read(Reading(con, file, contract, partition, spill), layouts)
         name = table or contract.tables[0].name
-        return con.execute(f"select {columns} from raw_{name} order by row_id").fetchall()
+        return con.execute(
+            f"select {columns} from (select {as_read(con, name)} from raw_{name}) order by row_id"
+        ).fetchall()
+
+
+def as_read(con: duckdb.DuckDBPyConnection, name: str) -> str:
+    """SQL for the columns of `raw_<name>`, in which what was read typed stands for its text."""
+    described = con.execute(f"describe raw_{name}").fetchall()
+    types = {column: kind for column, kind, *_ in described}
+    columns = []
+    for column in types:
+        kind = types.get(f"{TYPED}{column}")
+        form = "%Y-%m-%d" if kind == "DATE" else "%Y-%m-%d %H:%M:%SZ"
+        value = f"coalesce(strftime({TYPED}{column}, '{form}'), {column})" if kind else column
+        if not column.startswith(TYPED):
+            columns.append(f"{value} as {column}")
+    return ", ".join(columns)

@@ -215,6 +215,36 @@ def test_the_length_of_a_line_is_known_wherever_the_file_is_cut(
     assert csv_file._decode(file, "utf-8", None).some_long is is_long
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 100])
+@pytest.mark.parametrize(
+    ("text", "number", "some_blank"),
+    [
+        ("", 0, False),
+        ("a", 1, False),
+        ("a\nbc\n", 2, False),
+        ("a\r\nb\r\nc", 3, False),
+        ("ab\n\nc\n", 3, True),
+        ("ab\r\n\r\nc\r\n", 3, True),
+        ("\na", 2, True),
+        ("é\ra\nx\n", 2, False),
+    ],
+)
+def test_lines_are_counted_and_blank_ones_seen_wherever_the_file_is_cut(
+    text: str,
+    number: int,
+    size: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    some_blank: bool,
+) -> None:
+    monkeypatch.setattr(csv_file, "CHUNK_BYTES", size)
+    file = tmp_path / "lines.csv"
+    file.write_bytes(text.encode())
+    lines = csv_file._decode(file, "utf-8", None)
+    assert (lines.number, lines.some_blank) == (number, some_blank)
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(

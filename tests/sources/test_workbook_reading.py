@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from goral_pipeline.contracts import Contract, staged
 from goral_pipeline.sources import MAPPINGS, mapping, names, tabular
 from goral_pipeline.sources.reading import Reading
+from tests.sources.exports import as_read
 from tests.support_files import (
     HEADERS,
     REQUESTS,
@@ -61,7 +62,10 @@ def _contract() -> Contract:
 def _raw(file: Path, layout: mapping.Mapping, columns: str = "*") -> list[tuple[Any, ...]]:
     with duckdb.connect() as con, tempfile.TemporaryDirectory() as spill:
         tabular.read(Reading(con, file, _contract(), "2022-07", Path(spill)), (layout,))
-        return con.execute(f"select {columns} from raw_requests order by row_id").fetchall()
+        return con.execute(
+            f"select {columns} from (select {as_read(con, 'requests')} from raw_requests) "
+            "order by row_id"
+        ).fetchall()
 
 
 # --- layout ----------------------------------------------------------------------------------
