@@ -20,6 +20,7 @@ from goral_pipeline.landing.ledger import Ledger
 from goral_pipeline.publishing import content, manifest, verify
 from goral_pipeline.publishing.manifest import DataFile, Manifest, OtherFile
 from goral_pipeline.settings import PROJECT_ROOT
+from goral_pipeline.sources import registry
 from goral_pipeline.warehouse import build
 
 if TYPE_CHECKING:
@@ -59,9 +60,15 @@ def publish(
     """
     left_out = incomplete(ledger)
     if left_out and not allow_incomplete:
+        unknown = {d.dataset for d in ledger.deliveries()} - set(registry(settings.home_folder))
         raise GoralError(
             "not published, for the newest delivery of these partitions is not in the warehouse:\n"
             + "\n".join(left_out)
+            + "".join(
+                f"\nno mapping tells of {dataset} any more: put it back into "
+                f"{settings.home_folder / 'mappings'}"
+                for dataset in sorted(unknown)
+            )
             + "\nmend them, or publish without them by `goral drop publish --allow-incomplete`"
         )
     wanted = _check_warehouse(settings, ledger)

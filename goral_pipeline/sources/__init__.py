@@ -68,7 +68,9 @@ def registry(home: Path) -> dict[str, Source]:
     Raises:
         SettingsError: when a mapping is wrong, or for a contract that does not exist.
     """
-    mapped = _by_dataset((*_mappings_in(home / "mappings"), *own_mappings()))
+    layouts = (*_mappings_in(home / "mappings"), *own_mappings())
+    _check_names(layouts)
+    mapped = _by_dataset(layouts)
     sources = [_coded(name, mapped.pop(name, ())) for name in _CODED]
     sources += [_mapped(layouts) for layouts in mapped.values()]
     return {source.dataset: source for source in sorted(sources, key=lambda one: one.dataset)}
@@ -217,6 +219,20 @@ def _by_dataset(layouts: Iterable[Mapping]) -> dict[str, tuple[Mapping, ...]]:
                     f"{first.path.name} and {other.contract} here"
                 )
     return grouped
+
+
+def _check_names(layouts: Iterable[Mapping]) -> None:
+    """Refuse one name for two concessions: in the figures they could not be told apart."""
+    named: dict[str, Mapping] = {}
+    for layout in layouts:
+        if layout.concession and layout.concession.name:
+            other = named.setdefault(layout.concession.name, layout)
+            if other.source != layout.source:
+                raise SettingsError(
+                    f"mapping {layout.path.name}: {other.source} is named "
+                    f"{layout.concession.name!r} too, by {other.path.name}; give each concession "
+                    "a name of its own"
+                )
 
 
 def _name_of(home: Path, concession: str) -> str:

@@ -17,6 +17,7 @@ from goral_pipeline.errors import GoralError, VerificationFailed
 from goral_pipeline.landing.ledger import Ledger
 from goral_pipeline.publishing import drop, manifest, verify
 from goral_pipeline.settings import Settings
+from goral_pipeline.sources import MAPPINGS, registry
 from tests.conftest import Demo, every_byte, every_file, goral
 
 REQUESTS, BOUNDARIES = "vattenfall/requests", "pdok/municipality_boundaries"
@@ -293,6 +294,26 @@ def test_not_published_while_a_newest_delivery_is_rejected(
     assert said[1].startswith(f"{REQUESTS} 2022-06: delivery ")
     assert said[-1].endswith("publish without them by `goral drop publish --allow-incomplete`")
     assert every_file(settings.drops) == before
+
+
+def test_a_rejected_delivery_of_a_dataset_that_no_mapping_tells_of_any_more(
+    settings: Settings, ledger: Ledger, tmp_path: Path
+) -> None:
+    mapping = settings.home_folder / "mappings" / "third.requests.yaml"
+    mapping.parent.mkdir()
+    own = (MAPPINGS / "vattenfall.requests.yaml").read_text()
+    own = own.replace("vattenfall/requests", "third/requests").replace("Vattenfall", "Third")
+    mapping.write_text(own)
+    registry.cache_clear()
+    broken = tmp_path / "export.xlsx"
+    broken.write_bytes(b"PK\x03\x04 half an upload")
+    assert (
+        ingestion.deliver(settings, ledger, "third/requests", "2022-06", broken).state == "failed"
+    )
+    mapping.unlink()
+    registry.cache_clear()
+    with pytest.raises(GoralError, match=r"no mapping tells of third/requests any more: put it"):
+        drop.publish(settings, ledger)
 
 
 def test_published_without_it_where_allowed_and_said_in_the_manifest(

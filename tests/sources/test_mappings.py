@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from goral_pipeline.errors import SettingsError
-from goral_pipeline.sources import MAPPINGS, mapping
+from goral_pipeline.sources import MAPPINGS, mapping, registry
 from tests.sources.exports import COLUMNS, contract_of, layout
 
 GOOD: dict[str, Any] = {
@@ -193,3 +193,17 @@ def test_a_file_that_is_no_mapping_is_named(content: bytes, words: str, tmp_path
         mapping.load(path)
     with pytest.raises(SettingsError, match=r"other\.yaml cannot be read: No such file"):
         mapping.load(tmp_path / "other.yaml")
+
+
+def test_two_concessions_cannot_have_one_name(tmp_path: Path) -> None:
+    folder = tmp_path / "mappings"
+    folder.mkdir()
+    named = GOOD | {"concession": {"name": "Achterhoek"}}
+    for dataset in ("third/requests", "third/placements_of_old", "fourth/requests"):
+        content = yaml.safe_dump(named | {"dataset": dataset})
+        (folder / f"{dataset.replace('/', '.')}.yaml").write_text(content)
+    with pytest.raises(SettingsError, match="fourth is named 'Achterhoek' too, by fourth"):
+        registry(tmp_path)
+    (folder / "fourth.requests.yaml").unlink()
+    registry.cache_clear()
+    assert "third/requests" in registry(tmp_path)

@@ -164,6 +164,8 @@ def test_dates_that_do_not_exist_are_quarantined_and_not_moved(header: str, tmp_
         "00-01-2022",
         "01-13-2022",
         "2022-02-30",
+        "2022-03-01 noon",
+        "2022-03-01T25:00",
     ]
     bare = {"Datum goedkeuring": None, "Datum realisatie": None}
     bare.pop(header, None)
