@@ -19,6 +19,7 @@ from goral_pipeline.staging import pseudonym
 PARENT_QUARANTINED = "parent_quarantined"
 PARENT_DUPLICATE = "parent_duplicate"
 SAME_KEY = "same_key"
+CONFLICTING_KEY = "conflicting_key"
 LONGEST_FOUND = 60
 
 _CALENDAR = ("0001-01-01", "9999-12-31")
@@ -77,8 +78,9 @@ def settlement(contract: Contract, table: Table) -> str:
     """SQL statements that settle how the rows end which `judged_<table>` did not say of.
 
     They make `broken_<table>`: row_id and `broken` (a list of structs rule, column_name, found) of
-    each row that breaks a rule. Of the others with one key, one stays accepted: the latest version,
-    else the first.
+    each row that breaks a rule. Of the others with one key, the latest version stays accepted; but
+    where rows of that version differ nobody can tell which is right, and all are quarantined. In a
+    parent's row the first stays.
     """
     raw = ", ".join(
         f"raw_values[{place}] as raw_{column.name}"
@@ -89,7 +91,10 @@ def settlement(contract: Contract, table: Table) -> str:
     )
     breaks = ", ".join(_entry(check) for check in _checks(table)) or "null"
     key = ", ".join(table.key)
-    version = f"{table.version_column} desc, " if table.version_column else ""
+    versions = [table.version_column] if table.version_column else []
+    latest = "".join(f"{name} desc, " for name in versions)
+    values = [column.name for column in table.columns if not column.is_provenance]
+    content = "0" if table.parent else f"hash({', '.join(values)})"
     judged = f"judged_{table.name}"
     # To group by a hash costs little, and leaves few rows to be ranked by their real key.
     return f"""
@@ -108,15 +113,32 @@ update {judged} set outcome = 'quarantined', reason = broken[1].rule
 from broken_{table.name} as of_row
 where {judged}.row_id = of_row.row_id and outcome = 'accepted';
 
-update {judged} set outcome = 'duplicate', reason = {quote(SAME_KEY)}
-where row_id in (
-    select row_id from {judged}
+create or replace temp table same_key as
+with alike as (
+    select row_id, {key}, {content} as content,
+        row_number() over (partition by {key} order by {latest}row_id) as place,
+        rank() over (partition by {key} order by {latest}null) = 1 as is_latest
+    from {judged}
     where outcome = 'accepted' and hash({key}) in (
         select hash({key}) from {judged} where outcome = 'accepted'
         group by all having count(*) > 1
     )
-    qualify row_number() over (partition by {key} order by {version}row_id) > 1
-);
+)
+select row_id, place,
+    min(content) filter (where is_latest) over of_key
+        <> max(content) filter (where is_latest) over of_key as is_conflict
+from alike
+window of_key as (partition by {key});
+
+insert into broken_{table.name}
+select row_id,
+    [struct_pack(rule := {quote(CONFLICTING_KEY)}, column_name := '', found := null::varchar)]
+from same_key where is_conflict;
+
+update {judged} set outcome = if(is_conflict, 'quarantined', 'duplicate'),
+    reason = if(is_conflict, {quote(CONFLICTING_KEY)}, {quote(SAME_KEY)})
+from same_key
+where {judged}.row_id = same_key.row_id and (is_conflict or place > 1);
 """
 
 

@@ -209,7 +209,10 @@ def _expectations(table: Table) -> dict[str, str]:
     """What each rule expects, in words."""
     rules = [*(type_rule(column) for column in table.columns), *table.rules]
     named = {rule.name: rule.description for rule in rules}
-    return named | {judge.PARENT_QUARANTINED: "What it belongs to is in quarantine."}
+    return named | {
+        judge.PARENT_QUARANTINED: "What it belongs to is in quarantine.",
+        judge.CONFLICTING_KEY: "Rows of one key and one version say the same.",
+    }
 
 
 def _write_accepted(

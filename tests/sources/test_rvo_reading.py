@@ -147,10 +147,16 @@ def test_a_page_of_something_else_is_rejected(
     assert {row["rule"] for row in quarantine_of(job, "charge_point_counts")} == rules
 
 
-def test_a_municipality_twice_in_a_list_is_kept_once(tmp_path: Path) -> None:
-    made = staged(tmp_path, page(PUBLIC_REGULAR, [value(text="1"), value(text="2")]))
-    assert made.counts["charge_point_counts"] == {"accepted": 1, "duplicate": 1}
-    assert made.accepted("charge_point_counts")[0]["charge_points"] == 1
+def test_a_municipality_twice_in_a_list_is_kept_once_where_both_say_the_same(
+    tmp_path: Path,
+) -> None:
+    others = [value(f"gemeente_{place}") for place in range(1000, 1100)]
+    twice = [value(text="1"), value(text="1.0")]
+    differing = [value("gemeente_3", "1"), value("gemeente_3", "2")]
+    made = staged(tmp_path, page(PUBLIC_REGULAR, [*twice, *differing, *others]))
+    assert made.counts["charge_point_counts"] == {"accepted": 101, "duplicate": 1, "quarantined": 2}
+    rules = {row["rule"] for row in made.quarantine("charge_point_counts")}
+    assert rules == {"conflicting_key"}
 
 
 def test_vehicles_and_inhabitants_are_of_a_year(tmp_path: Path) -> None:

@@ -164,7 +164,8 @@ def test_outcomes_of_any_mixture_of_locations_are_those_counted_in_python(made: 
 @settings(max_examples=15, deadline=None)
 @given(
     st.lists(
-        st.sampled_from(["good", "twice", "bad number", "bad date", "blank", "unread"]), max_size=12
+        st.sampled_from(["good", "twice", "conflict", "bad number", "bad date", "blank", "unread"]),
+        max_size=12,
     )
 )
 def test_outcomes_of_any_mixture_of_request_rows_are_those_counted_in_python(
@@ -172,7 +173,8 @@ def test_outcomes_of_any_mixture_of_request_rows_are_those_counted_in_python(
 ) -> None:
     changes: dict[str, Row] = {
         "good": {},
-        "twice": {"Aanvraagnummer": "twice"},
+        "twice": request_row("twice"),
+        "conflict": {"Aanvraagnummer": "conflict"},
         "bad number": {"Aanvraagnummer": "no blanks allowed"},
         "bad date": {"Datum aanvraag": "soon"},
     }
@@ -185,6 +187,8 @@ def test_outcomes_of_any_mixture_of_request_rows_are_those_counted_in_python(
         if kind == "unread":
             row["Toelichting"] = "only a remark"
     bad = sum(kind in ("bad number", "bad date", "unread") for kind in kinds)
+    conflicts = kinds.count("conflict")
+    bad += conflicts if conflicts > 1 else 0
     twice = kinds.count("twice")
     padding = 20 * max(1, bad)
 
@@ -192,7 +196,7 @@ def test_outcomes_of_any_mixture_of_request_rows_are_those_counted_in_python(
         staged = stage_requests(Path(home), [*rows, *filler_requests(padding)])
 
     expected = {
-        "accepted": padding + kinds.count("good") + min(1, twice),
+        "accepted": padding + kinds.count("good") + min(1, twice) + (conflicts == 1),
         "duplicate": max(0, twice - 1),
         "quarantined": bad,
     }

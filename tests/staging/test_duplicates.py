@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from goral_pipeline.staging.judge import PARENT_DUPLICATE, SAME_KEY
+from goral_pipeline.staging.judge import CONFLICTING_KEY, PARENT_DUPLICATE, SAME_KEY
 from tests.support_files import connector, evse, location, request, stage_locations, stage_requests
 
 
@@ -24,12 +24,34 @@ def test_the_latest_version_of_a_location_wins_wherever_it_stands(tmp_path: Path
         assert staged.counts["locations"] == {"accepted": 1, "duplicate": 2}
 
 
-def test_of_equal_versions_the_first_is_kept(tmp_path: Path) -> None:
-    # One moment, written in three ways.
-    moments = ["2022-06-01T10:00:00Z", "2022-06-01T12:00:00+02:00", "2022-06-01T10:00:00.000"]
-    staged = stage_locations(tmp_path, [_version(f"city {m}", m) for m in moments])
+# One moment, written in three ways.
+SAME_MOMENT = ("2022-06-01T10:00:00Z", "2022-06-01T12:00:00+02:00", "2022-06-01T10:00:00.000")
+
+
+def test_of_equal_versions_that_say_the_same_the_first_is_kept(tmp_path: Path) -> None:
+    staged = stage_locations(tmp_path, [_version("Ede", moment) for moment in SAME_MOMENT])
     (row,) = staged.accepted("locations")
     assert row["record_number"] == 1
+    assert staged.counts["locations"] == {"accepted": 1, "duplicate": 2}
+
+
+def test_equal_versions_that_differ_are_quarantined_with_all_of_their_key(tmp_path: Path) -> None:
+    rows = [_version(f"city {place}", moment) for place, moment in enumerate(SAME_MOMENT)]
+    old = _version("city 0", "2022-05-01T10:00:00Z")
+    fill = [location(f"filler-{place}") for place in range(80)]
+    staged = stage_locations(tmp_path, [old, *rows, *fill])
+    assert staged.counts["locations"] == {"accepted": 80, "quarantined": 4}
+    found = staged.quarantine("locations")
+    assert [(row["record_number"], row["rule"]) for row in found] == [
+        (number, CONFLICTING_KEY) for number in (1, 2, 3, 4)
+    ]
+    assert {row["expected"] for row in found} == {"Rows of one key and one version say the same."}
+
+
+def test_older_versions_may_differ(tmp_path: Path) -> None:
+    old = [_version(city, "2022-05-01T10:00:00Z") for city in ("one", "other")]
+    staged = stage_locations(tmp_path, [*old, _version("new", "2022-06-01T10:00:00Z")])
+    assert [row["city"] for row in staged.accepted("locations")] == ["new"]
 
 
 def test_a_key_is_country_party_and_id_together(tmp_path: Path) -> None:
