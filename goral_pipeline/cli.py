@@ -6,12 +6,9 @@ failed; 2 wrong use or settings). Does not belong here: doing any of it.
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
@@ -21,9 +18,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from goral_pipeline.cli_output import Format, complain, print_rows, print_table, say
+from goral_pipeline.cli_quarantine import quarantine_app
 from goral_pipeline.cli_sources import sources_app
 from goral_pipeline.errors import GoralError, SettingsError, VerificationFailed
 from goral_pipeline.landing import open_ledger
+from goral_pipeline.running import run_months
 from goral_pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -50,6 +49,7 @@ demo_app = typer.Typer(
     no_args_is_help=True,
 )
 app.add_typer(sources_app, name="sources")
+app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(drop_app, name="drop")
 app.add_typer(demo_app, name="demo")
 
@@ -354,43 +354,6 @@ def _demo_settings(url: str) -> Settings:
 
 
 # --- shared ---
-
-
-def run_months(
-    settings: Settings, from_: str | None, to: str | None, only: list[str], *, fetch: bool
-) -> bool:
-    """Run the assets for a range of months, if there is anything to do; whether all went well."""
-    from goral_pipeline import planning
-    from goral_pipeline.publishing.drop import is_up_to_date
-    from goral_pipeline.staging import worker
-
-    partitions = planning.partitions(settings, from_, to, only)
-    with open_ledger(settings) as ledger:
-        news = planning.first_news(settings, ledger, partitions, fetch=fetch)
-        if news is None and is_up_to_date(settings, ledger):
-            say("nothing new: every delivery, the warehouse and the drop are up to date")
-            return True
-    number = sum(len(keys) for keys in partitions.values())
-    say(f"running {len(partitions)} datasets, {number} partitions")
-    worker.load_early()
-    with _no_collecting():
-        from goral_pipeline.orchestration import run as orchestration
-
-    outcome = orchestration.run_assets(settings, partitions, fetch=fetch, progress=say)
-    for problem in outcome.problems:
-        complain(problem)
-    return outcome.success
-
-
-@contextmanager
-def _no_collecting() -> Iterator[None]:
-    """Import what is large without looking for garbage in it: a fifth faster."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 def _build_as_of(settings: Settings, day: datetime) -> None:

@@ -11,8 +11,13 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from goral_pipeline.errors import SettingsError
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pyarrow as pa
+    from _typeshed import SupportsWrite
 
 WIDEST = 10_000
 # Characters that make a spreadsheet program take a cell for a formula.
@@ -57,17 +62,31 @@ def print_rows(rows: list[dict[str, Any]]) -> None:
 def print_table(rows: pa.Table, format_: Format) -> None:
     """Show rows in a form."""
     if format_ is Format.csv:
-        _print_csv(rows)
+        _write_csv(rows, _Lines())
     elif format_ is Format.json:
         print(json.dumps(rows.to_pylist(), indent=2, default=str))
     else:
         print_rows(rows.to_pylist()) if rows.num_rows else say("no rows")
 
 
-def _print_csv(rows: pa.Table) -> None:
+def write_csv(rows: pa.Table, path: Path) -> None:
+    """Write rows to a new CSV file, as spreadsheet programs open it.
+
+    Raises:
+        SettingsError: when there is such a file.
+    """
+    try:
+        # With the mark by which they know UTF-8.
+        with path.open("x", encoding="utf-8-sig", newline="") as file:
+            _write_csv(rows, file)
+    except FileExistsError:
+        raise SettingsError(f"{path} is there already; give another name") from None
+
+
+def _write_csv(rows: pa.Table, file: SupportsWrite[str]) -> None:
     import csv
 
-    writer = csv.writer(_Lines(), lineterminator="\r\n")
+    writer = csv.writer(file, lineterminator="\r\n")
     writer.writerow(_harmless(name) for name in rows.column_names)
     writer.writerows([_harmless(value) for value in row.values()] for row in rows.to_pylist())
 

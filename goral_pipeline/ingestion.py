@@ -147,7 +147,7 @@ def has_news(
 
     A publisher that does not answer properly counts as news: the run will say what is wrong.
     """
-    if _needs_staging(settings, ledger, dataset, partition):
+    if needs_staging(settings, ledger, dataset, partition):
         return True
     if not fetch:
         return False
@@ -260,12 +260,12 @@ def _land(
     )
 
 
-def _needs_staging(settings: Settings, ledger: Ledger, dataset: str, partition: str) -> bool:
+def needs_staging(settings: Settings, ledger: Ledger, dataset: str, partition: str) -> bool:
     """Whether the newest delivery is not staged as it would be today, or its files are gone."""
     latest = ledger.latest_delivery(dataset, partition)
     if latest is None:
         return False
-    wanted = _fingerprint(settings, dataset)
+    wanted = fingerprint(settings, dataset)
     return not any(
         current.delivery.delivery_id == latest.delivery_id
         and current.fingerprint == wanted
@@ -281,7 +281,7 @@ def _bring_up_to_date(
     latest = ledger.latest_delivery(dataset, partition)
     if latest is None:
         return Ingested(dataset, partition, "missing", message or "nothing was delivered")
-    if not _needs_staging(settings, ledger, dataset, partition):
+    if not needs_staging(settings, ledger, dataset, partition):
         current = ledger.current(dataset, partition)[0]
         rows = _rows(settings, dataset, ledger.counts(current.staging_id))
         verdicts = _verdicts(settings, latest, current.fingerprint)
@@ -297,7 +297,7 @@ def _bring_up_to_date(
         text = f"delivery {latest.delivery_id}: {problem}"
         if latest.problem != text:
             ledger.reject(latest.delivery_id, text)
-        verdicts = _verdicts(settings, latest, _fingerprint(settings, dataset))
+        verdicts = _verdicts(settings, latest, fingerprint(settings, dataset))
         return Ingested(dataset, partition, "failed", text, latest.delivery_id, verdicts=verdicts)
     except StagingDied as problem:
         text = f"delivery {latest.delivery_id}: {problem}"
@@ -329,7 +329,7 @@ def _stage(settings: Settings, delivery: Delivery) -> Staging:
         dataset=delivery.dataset,
         partition=delivery.partition,
         delivery_id=delivery.delivery_id,
-        fingerprint=_fingerprint(settings, delivery.dataset),
+        fingerprint=fingerprint(settings, delivery.dataset),
         landed=store.place(settings.landing, delivery.dataset, delivery.sha256, delivery.extension),
         home=settings.home_folder,
         spill=durable.temporary_beside(settings.landing / "spill"),
@@ -352,10 +352,11 @@ def _key(settings: Settings, dataset: str) -> bytes | None:
     return programme_key(settings) if source_of(settings, dataset).contract.needs_key else None
 
 
-def _fingerprint(settings: Settings, dataset: str) -> str:
-    from goral_pipeline.staging.stage import fingerprint
+def fingerprint(settings: Settings, dataset: str) -> str:
+    """Name of the way that deliveries of a dataset are staged today."""
+    from goral_pipeline.staging import stage
 
-    return fingerprint(source_of(settings, dataset), _key(settings, dataset))
+    return stage.fingerprint(source_of(settings, dataset), _key(settings, dataset))
 
 
 Progress = Callable[[Ingested], None]
