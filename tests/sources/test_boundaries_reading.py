@@ -108,8 +108,15 @@ def test_an_outline_with_a_hole_and_an_exclave_is_kept_whole(tmp_path: Path) -> 
     assert not shape.contains(shapely.Point(5.64, 52.04))
 
 
-def test_a_municipality_twice_is_kept_once_the_first(tmp_path: Path) -> None:
-    twice = [feature(), feature(name="Ede again", geometry=square(6, 52))]
+def test_a_municipality_twice_is_kept_once_where_both_say_the_same(tmp_path: Path) -> None:
+    twice = [feature(), feature()]
     made = stage_file(tmp_path, BOUNDARIES, geojson_file(tmp_path / "file.json", twice))
     assert made.counts["municipality_boundaries"] == {"accepted": 1, "duplicate": 1}
-    assert made.accepted("municipality_boundaries")[0]["municipality_name"] == "Ede"
+    (row,) = made.accepted("municipality_boundaries")
+    assert row["record_number"] == 1
+
+
+def test_a_municipality_with_two_outlines_is_refused(tmp_path: Path) -> None:
+    twice = [feature(), feature(name="Ede again", geometry=square(6, 52))]
+    with pytest.raises(DeliveryRejected, match=r"\(conflicting_key 2 times\), expected at most 0"):
+        stage_file(tmp_path, BOUNDARIES, geojson_file(tmp_path / "file.json", twice))
