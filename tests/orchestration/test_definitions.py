@@ -110,7 +110,7 @@ def test_a_mapping_of_the_user_s_own_is_a_dataset(tmp_path: Path) -> None:
     (tmp_path / "mappings").mkdir()
     built_in = MAPPINGS / "vattenfall.requests.yaml"
     own = built_in.read_text().replace("vattenfall/requests", "third/requests", 1)
-    own = own.replace("Vattenfall InCharge", "Third", 1)
+    own = own.replace("name: Vattenfall InCharge", "name: Third")
     (tmp_path / "mappings" / "third.yaml").write_text(own)
     found = build_defs(settings=Settings.load(home=tmp_path)).resolve_all_asset_specs()
     keys = {spec.key.to_user_string(): spec for spec in found}
