@@ -34,7 +34,8 @@ WRONG_USE = 2
 
 STATUS_COLUMNS = (
     *("dataset", "partition", "state", "received_at"),
-    *("received", "accepted", "duplicate", "quarantined", "rules_broken", "demo"),
+    *("received", "accepted", "duplicate", "quarantined", "rules_broken", "superseded"),
+    *("published", "demo"),
 )
 
 app = typer.Typer(
@@ -172,6 +173,11 @@ def status(
     for row in report["partitions"]:
         if row["problem"]:
             print(f"\n{row['dataset']} {row['partition']}: {row['problem']}")
+    for late in report["overdue"]:
+        print(
+            f"\n{late['dataset']} is overdue: the newest is {late['newest']}, by now there should "
+            f"be {late['expected']}"
+        )
     _print_implausible(report["implausible"])
     published = report["published"]
     say(f"published: {published['drop']}" if published else "published: nothing yet")

@@ -25,3 +25,9 @@ def current_month() -> str:
 def quarter_of(month: str) -> str:
     """The quarter of a month, e.g. `2026Q4` of `2026-11`."""
     return f"{month[:4]}Q{(int(month[5:7]) + 2) // 3}"
+
+
+def months_before(month: str, number: int) -> str:
+    """The month so many before another, e.g. `2026-10` one before `2026-11`."""
+    of = int(month[:4]) * 12 + int(month[5:7]) - 1 - number
+    return f"{of // 12}-{of % 12 + 1:02d}"

@@ -28,7 +28,7 @@ from goral_pipeline.errors import (
     StagingDied,
     TransientHttpError,
 )
-from goral_pipeline.landing import store
+from goral_pipeline.landing import inbox, store
 from goral_pipeline.sources import Source, registry
 from goral_pipeline.sources.asking import Answer, Known, Question
 
@@ -88,13 +88,18 @@ def sweep(settings: Settings) -> None:
 def ingest(
     settings: Settings, ledger: Ledger, dataset: str, partition: str, *, fetch: bool
 ) -> Ingested:
-    """Bring one partition up to date: ask the publisher if `fetch`, then stage what is not yet.
+    """Bring one partition up to date.
+
+    What lies in the inbox is taken in, the publisher asked if `fetch`, and staged what is not yet.
 
     Raises:
         SettingsError: when it cannot be done at all as things are set.
     """
     message = ""
     try:
+        for file in _whole(settings, dataset, partition):
+            _receive(settings, ledger, dataset, partition, file)
+            file.unlink(missing_ok=True)
         if fetch:
             _fetch(settings, ledger, dataset, partition)
     except NothingToAsk as reason:
@@ -125,19 +130,30 @@ def deliver(
         raise SettingsError(f"{file} is not a file")
     sweep(settings)
     try:
-        with store.receiving(settings.landing, settings.max_delivery_mib) as incoming:
-            with file.open("rb") as content:
-                shutil.copyfileobj(content, incoming, store.MIB)
-            incoming.close()
-            answer = Answer(
-                origin=file.name,
-                content_key=incoming.sha256,
-                demo=file.name.startswith(DEMO_PREFIX),
-            )
-            _land(settings, ledger, dataset, partition, incoming, answer)
+        _receive(settings, ledger, dataset, partition, file)
     except DeliveryRejected as problem:
         return Ingested(dataset, partition, "failed", str(problem))
     return _bring_up_to_date(settings, ledger, dataset, partition, "")
+
+
+def _receive(settings: Settings, ledger: Ledger, dataset: str, partition: str, file: Path) -> None:
+    """Land a file."""
+    with store.receiving(settings.landing, settings.max_delivery_mib) as incoming:
+        with file.open("rb") as content:
+            shutil.copyfileobj(content, incoming, store.MIB)
+        incoming.close()
+        answer = Answer(
+            origin=file.name,
+            content_key=incoming.sha256,
+            demo=file.name.startswith(DEMO_PREFIX),
+        )
+        _land(settings, ledger, dataset, partition, incoming, answer)
+
+
+def _whole(settings: Settings, dataset: str, partition: str) -> list[Path]:
+    """The files in the inbox for a partition that nobody is still writing."""
+    lying = inbox.waiting(settings.inbox, dataset, partition)
+    return [file.path for file in lying if file.is_whole]
 
 
 def has_news(
@@ -147,7 +163,7 @@ def has_news(
 
     A publisher that does not answer properly counts as news: the run will say what is wrong.
     """
-    if needs_staging(settings, ledger, dataset, partition):
+    if needs_staging(settings, ledger, dataset, partition) or _whole(settings, dataset, partition):
         return True
     if not fetch:
         return False

@@ -107,6 +107,11 @@ class Settings(BaseSettings):
         return SecretStr(token) if token else None
 
     @property
+    def inbox(self) -> Path:
+        """Where files are put down to be taken in."""
+        return self.home_folder / "inbox"
+
+    @property
     def landing(self) -> Path:
         """Deliveries as they came (mode 0700), spill files too."""
         return self.home_folder / "landing"

@@ -5,12 +5,16 @@ Does not belong here: printing it.
 
 from __future__ import annotations
 
+from collections import Counter
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from goral_pipeline.checks import expectations
 from goral_pipeline.checks.reconciliation import totals
+from goral_pipeline.errors import VerificationFailed
 from goral_pipeline.publishing import manifest
 from goral_pipeline.sources import contracts
+from goral_pipeline.standing import standings
 from goral_pipeline.warehouse import build
 
 if TYPE_CHECKING:
@@ -24,17 +28,45 @@ def report(settings: Settings, ledger: Ledger) -> dict[str, Any]:
     """Every dataset and partition with a delivery, what is implausible, and what is published.
 
     `state` is that of the newest delivery; the counts and the rules broken are of the one in use,
-    by table and, at the top, of the dataset's records.
+    by table and, at the top, of the dataset's records. `superseded` counts the deliveries that came
+    before the newest; `published` is whether the published drop is made of the one in use.
     """
-    newest = {(d.dataset, d.partition): d for d in ledger.deliveries()}
+    deliveries = ledger.deliveries()
+    newest = {(d.dataset, d.partition): d for d in deliveries}
+    came = Counter((d.dataset, d.partition) for d in deliveries)
     pointed = {(c.delivery.dataset, c.delivery.partition): c for c in ledger.current()}
+    published = _published(settings)
     return {
         "partitions": [
-            _partition(settings, ledger, newest[key], pointed.get(key)) for key in sorted(newest)
+            _partition(settings, ledger, newest[key], pointed.get(key))
+            | {
+                "superseded": came[key] - 1,
+                "published": key in pointed and pointed[key].staging_id in published,
+            }
+            for key in sorted(newest)
+        ],
+        "overdue": [
+            {"dataset": one.dataset, "newest": one.newest, "expected": one.expected}
+            for one in standings(settings, ledger)
+            if one.is_overdue
         ],
         "implausible": _implausible(settings),
         "published": manifest.latest(settings.drops),
     }
+
+
+def _published(settings: Settings) -> set[str]:
+    """The stagings that the published drop is made of."""
+    pointed = manifest.latest(settings.drops)
+    if pointed is None:
+        return set()
+    folder = manifest.release(settings.drops, pointed["drop"])
+    try:
+        made_of = manifest.read(folder / manifest.MANIFEST).staged_files
+    except VerificationFailed:
+        # Of a damaged drop nothing is published; `goral drop verify` says what is wrong with it.
+        return set()
+    return {PurePosixPath(file["path"]).parent.name for file in made_of}
 
 
 def _partition(

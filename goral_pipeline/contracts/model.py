@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent
 
 PersonalData = Literal["none", "pseudonymise", "drop"]
+Cadence = Literal["daily", "monthly", "quarterly", "yearly"]
 Partition = Literal["month", "year", "edition"]
 """A calendar month `2022-07`, a year `2022`, or an edition of a quarter `2022Q3`."""
 
@@ -183,6 +184,17 @@ class Contract:
     def first_partition(self) -> str:
         """The first partition that can exist."""
         return str(self.properties["firstPartition"])
+
+    @property
+    def cadence(self) -> Cadence:
+        """How often there is something new to ask for."""
+        cadence: Cadence = self.properties["cadence"]
+        return cadence
+
+    @property
+    def late_months(self) -> int:
+        """How many months back a late or corrected delivery may still come."""
+        return int(self.properties["lateMonths"])
 
     @property
     def max_bad_share(self) -> float:

@@ -17,11 +17,13 @@ from packaging.version import Version
 from goral_pipeline import durable
 from goral_pipeline.contracts.model import Partition
 from goral_pipeline.errors import GoralError
+from goral_pipeline.orchestration import automation
 from goral_pipeline.orchestration.ingestion_assets import (
     ingestion_assets,
     landing_key,
     staging_key,
 )
+from goral_pipeline.orchestration.operations import HEALTH_KEY, operations_assets
 from goral_pipeline.orchestration.warehouse_assets import MANIFEST, warehouse_assets
 from goral_pipeline.settings import DBT_PROJECT
 from goral_pipeline.sources import contracts
@@ -36,6 +38,7 @@ INGESTION_JOBS: dict[Partition, str] = {
 }
 """A job's partitions are of one kind, so there is one a kind."""
 PUBLISHING_JOB = "publish"
+HEALTH_JOB = "look_after_sources"
 MADE = ("target", "logs", "dbt_packages")
 """Folders in the dbt project that dbt makes."""
 DBT = Path(sys.executable).with_name("dbt")
@@ -59,7 +62,7 @@ class _Dbt(DbtCliResource):
 def build_defs(
     *, settings: Settings, resource_overrides: Mapping[str, object] | None = None
 ) -> dg.Definitions:
-    """All assets, checks and resources, and the jobs that run them.
+    """All assets, checks and resources, the jobs that run them, and what starts these.
 
     Ingestion and what follows are jobs of their own: in a month in which one dataset has no
     delivery Dagster would skip all that comes after, which is made from what there is.
@@ -69,36 +72,45 @@ def build_defs(
         resource_overrides: resources to put in the place of the usual ones.
     """
     ensure_manifest()
+    jobs, publishing = _jobs(settings)
+    health = dg.define_asset_job(HEALTH_JOB, selection=dg.AssetSelection.assets(HEALTH_KEY))
     return dg.Definitions(
-        assets=[*ingestion_assets(settings), *warehouse_assets(settings)],
-        jobs=_jobs(settings),
+        assets=[
+            *ingestion_assets(settings),
+            *warehouse_assets(settings),
+            *operations_assets(settings),
+        ],
+        jobs=[*jobs.values(), publishing, health],
+        schedules=[*automation.schedules(settings, jobs), automation.look_after(health)],
+        sensors=automation.sensors(settings, jobs, publishing),
         resources={"dbt": dbt_resource()} | dict(resource_overrides or {}),
         executor=dg.in_process_executor,
     )
 
 
-def _jobs(settings: Settings) -> list[Any]:
+def _jobs(settings: Settings) -> tuple[dict[Partition, Any], Any]:
+    """The jobs that ingest, by kind of partition, and the one that does what follows."""
     keys: dict[Partition, list[dg.AssetKey]] = {kind: [] for kind in INGESTION_JOBS}
     for contract in contracts(settings.home_folder).values():
         keys[contract.partition] += [landing_key(contract.dataset), staging_key(contract.dataset)]
     ingestion = [key for of_kind in keys.values() for key in of_kind]
-    return [
-        dg.define_asset_job(
+    jobs = {
+        kind: dg.define_asset_job(
             name,
             selection=dg.AssetSelection.assets(*keys[kind]),
             description=f"One {kind} or a range of them: ask, land, stage, check.",
         )
         for kind, name in INGESTION_JOBS.items()
-    ] + [
-        dg.define_asset_job(
-            PUBLISHING_JOB,
-            selection=dg.AssetSelection.all() - dg.AssetSelection.assets(*ingestion),
-            description=(
-                "From whatever was ingested: place locations, build the marts and publish. Run it "
-                "after ingestion."
-            ),
-        )
-    ]
+    }
+    publishing = dg.define_asset_job(
+        PUBLISHING_JOB,
+        selection=dg.AssetSelection.all() - dg.AssetSelection.assets(*ingestion, HEALTH_KEY),
+        description=(
+            "From whatever was ingested: place locations, build the marts and publish. Run it "
+            "after ingestion."
+        ),
+    )
+    return jobs, publishing
 
 
 def dbt_resource() -> DbtCliResource:

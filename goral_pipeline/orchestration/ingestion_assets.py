@@ -3,23 +3,25 @@
 # No postponed annotations here: Dagster reads those of context and config.
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import dagster as dg
 
 from goral_pipeline.checks.expectations import Verdict
-from goral_pipeline.contracts import Contract
+from goral_pipeline.contracts import Contract, Table
 from goral_pipeline.ingestion import Ingested, in_words, ingest_all
 from goral_pipeline.landing import open_ledger
 from goral_pipeline.orchestration.partitions import partitions_of
 from goral_pipeline.orchestration.telling import teller
+from goral_pipeline.orchestration.vanished import mark_process
 from goral_pipeline.settings import Settings
 from goral_pipeline.sources import contracts
 
 EXPECTATIONS = "expectations"
 RECONCILIATION = "reconciliation"
 MOST_SHOWN = 100
+OWNERS = ["team:go-ral"]
 
 
 class IngestConfig(dg.Config):
@@ -27,6 +29,16 @@ class IngestConfig(dg.Config):
 
     fetch: bool = True
     """Ask the publishers; without it only what was delivered is staged."""
+
+
+def ingest_config(datasets: Iterable[str], *, fetch: bool) -> dict[str, Any]:
+    """The configuration of a run that ingests datasets."""
+    ops = (_op_name(dataset) for dataset in datasets)
+    return {"ops": {op: {"config": {"fetch": fetch}} for op in sorted(ops)}}
+
+
+def _op_name(dataset: str) -> str:
+    return f"ingest__{dataset.replace('/', '__')}"
 
 
 def landing_key(dataset: str) -> dg.AssetKey:
@@ -51,7 +63,7 @@ def _dataset_assets(settings: Settings, contract: Contract) -> dg.AssetsDefiniti
     partitions = partitions_of(contract)
 
     @dg.multi_asset(
-        name=f"ingest__{dataset.replace('/', '__')}",
+        name=_op_name(dataset),
         specs=[
             # Skippable, for which partitions are there is said by an event for each.
             dg.AssetSpec(
@@ -61,6 +73,8 @@ def _dataset_assets(settings: Settings, contract: Contract) -> dg.AssetsDefiniti
                 description=f"Deliveries of {dataset} as they came. {contract.name}.",
                 partitions_def=partitions,
                 skippable=True,
+                owners=OWNERS,
+                tags=_tags(contract),
             ),
             dg.AssetSpec(
                 staging,
@@ -70,15 +84,24 @@ def _dataset_assets(settings: Settings, contract: Contract) -> dg.AssetsDefiniti
                 description=contract.description["purpose"],
                 partitions_def=partitions,
                 skippable=True,
-                metadata={"contract": contract.id, "contract_version": contract.version},
+                owners=OWNERS,
+                tags=_tags(contract),
+                metadata={
+                    "contract": contract.id,
+                    "contract_version": contract.version,
+                    "dagster/column_schema": _column_schema(contract.tables[0]),
+                },
             ),
         ],
         check_specs=_check_specs(staging, partitions),
         backfill_policy=dg.BackfillPolicy.single_run(),
+        # A publisher is asked by one run at a time.
+        pool=contract.source,
     )
     def ingest_dataset(
         context: dg.AssetExecutionContext, config: IngestConfig
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
+        mark_process(context)
         tell = teller(context)
 
         def progress(result: Ingested) -> None:
@@ -108,6 +131,31 @@ def _dataset_assets(settings: Settings, contract: Contract) -> dg.AssetsDefiniti
             )
 
     return ingest_dataset
+
+
+def _tags(contract: Contract) -> dict[str, str]:
+    """What assets can be searched by."""
+    return {
+        "source": contract.source,
+        "cadence": contract.cadence,
+        "temporality": "snapshot" if contract.is_snapshot else "event",
+        "personal_data": "pseudonymised" if contract.needs_key else "none",
+    }
+
+
+def _column_schema(table: Table) -> dg.TableSchema:
+    """The columns that are staged, as the contract describes them."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                column.name,
+                column.type,
+                description=column.description,
+                constraints=dg.TableColumnConstraints(nullable=not column.required),
+            )
+            for column in table.columns
+        ]
+    )
 
 
 def _check_specs(
@@ -219,11 +267,21 @@ def _materializations(
                 context.log_event(dg.AssetMaterialization(key, partition=partition, metadata=facts))
 
 
-def _facts(result: Ingested) -> dict[str, str | int]:
-    """What is shown of a partition: its delivery, and its rows by table and outcome."""
+def _facts(result: Ingested) -> dict[str, str | int | float]:
+    """What is shown of a partition: its delivery, and its rows by table and outcome.
+
+    Of the first table, whose rows are the records, the two that are looked at over the months.
+    """
     counts = {
         f"{table}_{outcome}": number
         for table, outcomes in result.rows.items()
         for outcome, number in outcomes.items()
     }
-    return {"delivery": result.delivery_id or "", "state": result.state, **counts}
+    records = next(iter(result.rows.values()), {})
+    series: dict[str, int | float] = {}
+    if total := sum(records.values()):
+        series = {
+            "dagster/row_count": records.get("accepted", 0),
+            "quarantined_pct": round(100 * records.get("quarantined", 0) / total, 3),
+        }
+    return {"delivery": result.delivery_id or "", "state": result.state, **series, **counts}

@@ -7,6 +7,10 @@ import dagster as dg
 from goral_pipeline import clock
 from goral_pipeline.contracts import Contract, staged
 
+RANGE_START = "dagster/asset_partition_range_start"
+RANGE_END = "dagster/asset_partition_range_end"
+"""Tags by which one run takes a range of partitions."""
+
 # The running month and year are partitions too: a snapshot is received in them.
 _RUNNING = 1
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,20 +18,37 @@ import dagster as dg
 
 from goral_pipeline import durable, errors
 from goral_pipeline.orchestration.build import build_defs, dbt_resource
-from goral_pipeline.orchestration.ingestion_assets import landing_key, staging_key
+from goral_pipeline.orchestration.ingestion_assets import (
+    ingest_config,
+    landing_key,
+    staging_key,
+)
+from goral_pipeline.orchestration.operations import HEALTH_KEY
+from goral_pipeline.orchestration.partitions import RANGE_END, RANGE_START
 from goral_pipeline.orchestration.telling import TELLING
+from goral_pipeline.orchestration.vanished import PROCESS_TAG, end_vanished_runs, process
 from goral_pipeline.sources import contracts
 
 if TYPE_CHECKING:
     from goral_pipeline.settings import Settings
 
-RANGE_START = "dagster/asset_partition_range_start"
-RANGE_END = "dagster/asset_partition_range_end"
-
 INSTANCE = """\
 # Written by `goral` where it was missing; change it as you like.
 telemetry:
   enabled: false
+# Runs may go side by side; a pool (a publisher, the warehouse) takes one step of them at a time.
+concurrency:
+  runs:
+    max_concurrent_runs: 4
+  pools:
+    default_limit: 1
+    granularity: op
+# A run that does not start, or does not end, is ended as failed.
+run_monitoring:
+  enabled: true
+  start_timeout_seconds: 300
+  max_runtime_seconds: 21600
+  free_slots_after_run_end_seconds: 60
 """
 
 
@@ -68,13 +85,16 @@ def run_assets(
     assets = list(build_defs(settings=settings).assets or [])
     problems: list[str] = []
     with dg.DagsterInstance.get() as instance, _telling(progress), _held_open(settings):
-        for selection, first, last in _ranges(settings, partitions):
+        end_vanished_runs(instance)
+        for datasets, first, last in _ranges(settings, partitions):
+            selection = [key for dataset in datasets for key in _keys(dataset)]
             tags = {RANGE_START: first, RANGE_END: last}
-            config = {"ops": _ingest_config(selection, fetch=fetch)}
-            problems += _run(instance, assets, selection, config, tags)
-        datasets = contracts(settings.home_folder)
-        ingestion = [key for dataset in datasets for key in _keys(dataset)]
-        rest = dg.AssetSelection.all() - dg.AssetSelection.assets(*ingestion)
+            problems += _run(
+                instance, assets, selection, ingest_config(datasets, fetch=fetch), tags
+            )
+        every = contracts(settings.home_folder)
+        ingestion = [key for dataset in every for key in _keys(dataset)]
+        rest = dg.AssetSelection.all() - dg.AssetSelection.assets(*ingestion, HEALTH_KEY)
         problems += _run(instance, assets, rest, {}, {})
     return Outcome(not problems, tuple(problems))
 
@@ -96,7 +116,7 @@ def _run(
             selection=selection,
             instance=instance,
             resources={"dbt": dbt_resource()},
-            tags=tags,
+            tags=tags | {PROCESS_TAG: process()},
             run_config=config | quiet,
             raise_on_error=False,
         )
@@ -136,8 +156,8 @@ def _telling(progress: Callable[[str], None]) -> Iterator[None]:
 
 def _ranges(
     settings: Settings, partitions: dict[str, list[str]]
-) -> list[tuple[list[dg.AssetKey], str, str]]:
-    """The runs that ingest: one a kind of partition, from the first to the last of any dataset.
+) -> list[tuple[list[str], str, str]]:
+    """The runs that ingest: datasets of one kind of partition, from the first to the last of any.
 
     A dataset that begins later passes over what comes before it.
     """
@@ -149,17 +169,12 @@ def _ranges(
     # Years before months: what locations are placed in comes first.
     return [
         (
-            [key for dataset in datasets for key in _keys(dataset)],
+            datasets,
             min(partitions[dataset][0] for dataset in datasets),
             max(partitions[dataset][-1] for dataset in datasets),
         )
         for _, datasets in sorted(together.items(), reverse=True)
     ]
-
-
-def _ingest_config(selection: Sequence[dg.AssetKey], *, fetch: bool) -> dict[str, Any]:
-    ops = {f"ingest__{'__'.join(key.path[1:])}" for key in selection}
-    return {op: {"config": {"fetch": fetch}} for op in sorted(ops)}
 
 
 def _keys(dataset: str) -> tuple[dg.AssetKey, dg.AssetKey]:

@@ -20,12 +20,15 @@ from goral_pipeline.contracts import Contract, derived, staged
 from goral_pipeline.landing import open_ledger
 from goral_pipeline.orchestration.ingestion_assets import staging_key
 from goral_pipeline.orchestration.telling import teller
+from goral_pipeline.orchestration.vanished import mark_process
 from goral_pipeline.settings import DBT_PROJECT, Settings
 from goral_pipeline.sources import contracts
 
 PLACEMENT_KEY = dg.AssetKey(["staging", "derived", "location_municipality"])
 DROP_KEY = dg.AssetKey(["publishing", "drop"])
 FIRST_FEW = 5
+WAREHOUSE = "warehouse"
+"""The pool of what writes the warehouse or publishes from it: one step at a time."""
 MANIFEST = DBT_PROJECT / "target" / "manifest.json"
 
 
@@ -93,20 +96,28 @@ def warehouse_assets(settings: Settings) -> list[dg.AssetsDefinition]:
         deps=[staging_key("ndw_dotnl/locations"), staging_key("pdok/municipality_boundaries")],
         group_name="staging",
         kinds={"python", "parquet"},
+        pool=WAREHOUSE,
         description=derived()["derived/location_municipality"].description["purpose"],
     )
     def location_municipality(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         from goral_pipeline.warehouse.placement import place_all
 
+        mark_process(context)
         with open_ledger(settings) as ledger:
             placed, number = place_all(settings, ledger)
         teller(context)(f"placed {placed} of {number} snapshots in municipalities")
         return dg.MaterializeResult(metadata={"placed": placed, "snapshots": number})
 
-    @dbt_assets(manifest=MANIFEST, name="warehouse", dagster_dbt_translator=Translator(settings))
+    @dbt_assets(
+        manifest=MANIFEST,
+        name="warehouse",
+        dagster_dbt_translator=Translator(settings),
+        pool=WAREHOUSE,
+    )
     def warehouse(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
         from goral_pipeline.warehouse import build
 
+        mark_process(context)
         if context.is_subset:
             raise dg.Failure(
                 "the warehouse is built whole, into a new file: select all assets of the step "
@@ -154,12 +165,14 @@ def warehouse_assets(settings: Settings) -> list[dg.AssetsDefinition]:
         key=DROP_KEY,
         deps=[warehouse],
         group_name="publishing",
+        pool=WAREHOUSE,
         kinds={"parquet"},
         description="The drop for NDW: written whole, verified, then pointed to in one step.",
     )
     def drop(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         from goral_pipeline.publishing.drop import publish
 
+        mark_process(context)
         with open_ledger(settings) as ledger:
             result = publish(settings, ledger, progress=teller(context))
         return dg.MaterializeResult(

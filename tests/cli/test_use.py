@@ -291,7 +291,12 @@ def test_exit_codes_and_streams_are_those_of_the_process(tmp_path: Path) -> None
     assert failed.err == "goral: nothing is published: there is no latest.json\n"
     done = goral("status", "--json")
     assert (done.code, done.err) == (DONE, "")
-    assert json.loads(done.out) == {"partitions": [], "implausible": [], "published": None}
+    assert json.loads(done.out) == {
+        "partitions": [],
+        "overdue": [],
+        "implausible": [],
+        "published": None,
+    }
 
 
 def test_the_demo_s_deliveries_can_be_written_and_delivered(main: Main, tmp_path: Path) -> None:

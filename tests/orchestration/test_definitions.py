@@ -190,6 +190,7 @@ def test_one_job_publishes_from_whatever_was_ingested(definitions: dg.Definition
         "ingest_years",
         "ingest_editions",
         "publish",
+        "look_after_sources",
     }
     selected = selected_by(definitions, "publish")
     assert {"warehouse/marts/indicator_values", "publishing/drop"} <= selected

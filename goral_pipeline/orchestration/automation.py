@@ -1,0 +1,189 @@
+"""What starts by itself: asking by cadence, the inbox, and publication after ingestion.
+
+Belongs here: when runs start, and of which partitions. Does not belong here: what they do, or what
+became of runs that were killed (`vanished`).
+"""
+
+# No postponed annotations here: Dagster reads those of context.
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+
+from goral_pipeline import clock, ingestion, planning
+from goral_pipeline.contracts import Contract
+from goral_pipeline.contracts.model import Cadence, Partition
+from goral_pipeline.errors import SettingsError
+from goral_pipeline.landing import inbox, open_ledger
+from goral_pipeline.orchestration.ingestion_assets import ingest_config, landing_key, staging_key
+from goral_pipeline.orchestration.partitions import RANGE_END, RANGE_START
+from goral_pipeline.orchestration.vanished import end_vanished_runs
+from goral_pipeline.settings import Settings
+from goral_pipeline.sources import contracts
+
+# What `dg.define_asset_job` makes, which has no public name.
+Job = Any
+Jobs = Mapping[Partition, Job]
+
+INBOX_SECONDS = 30
+PUBLISH_SECONDS = 60
+CRON: dict[Cadence, str] = {
+    "daily": "0 5 * * *",
+    "monthly": "0 6 3 * *",
+    "quarterly": "0 6 4 * *",
+    "yearly": "0 6 5 * *",
+}
+"""When publishers are asked, in Amsterdam. What comes once a quarter or year does so on no known
+day, so it is asked for once a month: an answer that says nothing new costs nothing."""
+
+_UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+
+def schedules(settings: Settings, jobs: Jobs) -> list[dg.ScheduleDefinition]:
+    """One a cadence and kind of partition: asks from as far back as the contracts say until now."""
+    groups: dict[tuple[Cadence, Partition], list[Contract]] = defaultdict(list)
+    for contract in contracts(settings.home_folder).values():
+        groups[contract.cadence, contract.partition].append(contract)
+    return [
+        _schedule(settings, cadence, jobs[kind], of_group)
+        for (cadence, kind), of_group in groups.items()
+    ]
+
+
+def look_after(job: Job) -> dg.ScheduleDefinition:
+    """Once a day, after the daily asking: how the sources stand."""
+    return dg.ScheduleDefinition(
+        job=job,
+        cron_schedule="0 7 * * *",
+        execution_timezone=str(clock.PROGRAMME_ZONE),
+        description="Checks that no partition is left behind and none is overdue.",
+    )
+
+
+def sensors(settings: Settings, jobs: Jobs, publish: Job) -> list[Any]:
+    """The inbox, and publication."""
+    return [_inbox(settings, jobs), _publication(settings, publish)]
+
+
+def _schedule(
+    settings: Settings, cadence: Cadence, job: Job, asked: list[Contract]
+) -> dg.ScheduleDefinition:
+    datasets = sorted(contract.dataset for contract in asked)
+
+    @dg.schedule(
+        name=f"{job.name}_{cadence}",
+        job=job,
+        cron_schedule=CRON[cadence],
+        execution_timezone=str(clock.PROGRAMME_ZONE),
+        description=f"Asks {', '.join(datasets)}, and lands, stages and checks what is new.",
+    )
+    def ask(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
+        moment = context.scheduled_execution_time.astimezone(clock.PROGRAMME_ZONE)
+        late: dict[int, list[str]] = defaultdict(list)
+        for contract in asked:
+            late[contract.late_months].append(contract.dataset)
+        for months, together in sorted(late.items()):
+            first = clock.months_before(moment.strftime("%Y-%m"), months)
+            partitions = planning.partitions(settings, first, moment.strftime("%Y-%m"), together)
+            if any(partitions.values()):
+                yield _request(partitions, fetch=True, run_key=f"{moment:%Y-%m-%d}/{months}")
+
+    return ask
+
+
+def _request(partitions: dict[str, list[str]], *, fetch: bool, run_key: str) -> dg.RunRequest:
+    """One run of some datasets from the first to the last of their partitions."""
+    every = sorted(key for keys in partitions.values() for key in keys)
+    return dg.RunRequest(
+        run_key=run_key,
+        run_config=ingest_config(partitions, fetch=fetch),
+        asset_selection=[key(name) for name in partitions for key in (landing_key, staging_key)],
+        tags={RANGE_START: every[0], RANGE_END: every[-1]},
+    )
+
+
+def _inbox(settings: Settings, jobs: Jobs) -> dg.SensorDefinition:
+    @dg.sensor(
+        name="inbox",
+        jobs=[*jobs.values()],
+        minimum_interval_seconds=INBOX_SECONDS,
+        description=(
+            "Takes in files put down in GORAL_HOME/inbox/<source>/<dataset>/<partition>: a run for "
+            "each of these partitions, and no other. A file starts one run, whatever comes of it."
+        ),
+    )
+    def taking_in(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        requests, problems = [], []
+        for path in inbox.misplaced(settings.inbox):
+            problems.append(
+                f"{path.relative_to(settings.inbox)} lies in no folder "
+                "<source>/<dataset>/<partition>"
+            )
+        whole: dict[tuple[str, str], list[str]] = defaultdict(list)
+        for file in inbox.waiting(settings.inbox):
+            if file.is_whole:
+                whole[file.dataset, file.partition].append(file.identity)
+        for (dataset, partition), files in whole.items():
+            try:
+                contract = ingestion.source_of(settings, dataset).contract
+                ingestion.check_partition(contract, partition)
+            except SettingsError as problem:
+                problems.append(f"{dataset}/{partition}: {problem}")
+                continue
+            requests.append(
+                dg.RunRequest(
+                    job_name=jobs[contract.partition].name,
+                    # The last, for a run takes in all that lie there.
+                    run_key=files[-1],
+                    run_config=ingest_config([dataset], fetch=False),
+                    asset_selection=[landing_key(dataset), staging_key(dataset)],
+                    partition_key=partition,
+                )
+            )
+        for told in problems:
+            context.log.warning(f"inbox: {told}")
+        nothing = "; ".join(problems) or "nothing lies in the inbox"
+        return dg.SensorResult(
+            run_requests=requests, skip_reason=None if requests else dg.SkipReason(nothing)
+        )
+
+    return taking_in
+
+
+def _publication(settings: Settings, publish: Job) -> dg.SensorDefinition:
+    @dg.sensor(
+        name="publication",
+        job=publish,
+        minimum_interval_seconds=PUBLISH_SECONDS,
+        description=(
+            "Builds marts and drop anew when what the ledger points at is no more what they are "
+            "made of, and no run is under way. What fails is not tried again until something "
+            "changes."
+        ),
+    )
+    def publishing(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        from goral_pipeline.publishing import drop
+        from goral_pipeline.warehouse import build
+
+        end_vanished_runs(context.instance)
+        unfinished = context.instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED))
+        if unfinished:
+            return dg.SkipReason(f"{len(unfinished)} run(s) to be waited for")
+        with open_ledger(settings) as ledger:
+            wanted = build.inputs(settings, ledger)
+            if not wanted.deliveries:
+                return dg.SkipReason("no delivery was accepted yet")
+            if drop.is_up_to_date(settings, ledger):
+                return dg.SkipReason("the drop is of what the ledger points at")
+            left_out = drop.incomplete(ledger)
+        return dg.RunRequest(run_key="\n".join([wanted.fingerprint, *left_out]))
+
+    return publishing

@@ -1,0 +1,73 @@
+"""Runs whose process is gone: killed, or lost with the machine. Dagster does not notice by itself.
+
+Belongs here: which process a run is, and ending runs that have none any more. Does not belong here:
+what a run does.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import dagster as dg
+
+PROCESS_TAG = "goral/process"
+_STATISTICS = Path("/proc")
+_START_TIME = 19
+"""Place of the start time behind the name of the process, in `/proc/<pid>/stat`."""
+
+
+def process() -> str:
+    """This process, told from any other that was or will be given its number."""
+    return f"{socket.gethostname()}:{os.getpid()}:{_started(os.getpid())}"
+
+
+def mark_process(context: dg.AssetExecutionContext) -> None:
+    """Say of the run which process it is, where whoever started it did not."""
+    if PROCESS_TAG not in context.run.tags:
+        context.instance.add_run_tags(context.run_id, {PROCESS_TAG: process()})
+
+
+def end_vanished_runs(instance: dg.DagsterInstance) -> list[str]:
+    """End the runs of processes of this machine that are gone, as failed; gives their ids.
+
+    Their places in pools are given back, for else nobody could have them.
+    """
+    ended = []
+    statuses = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+    for run in instance.get_runs(dg.RunsFilter(statuses=statuses)):
+        of = run.tags.get(PROCESS_TAG)
+        if of and not is_running(of):
+            instance.report_run_failed(
+                run,
+                f"its process ({of}) is gone: it was killed, or the machine restarted. "
+                "Nothing is half done; run it again",
+            )
+            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+            ended.append(run.run_id)
+    return ended
+
+
+def is_running(told: str) -> bool:
+    """Whether a process, as `process` told it, is there; of another machine's it is assumed."""
+    host, number, started = told.rsplit(":", 2)
+    if host != socket.gethostname():
+        return True
+    try:
+        os.kill(int(number), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return _started(int(number)) == started
+
+
+def _started(number: int) -> str:
+    """When a process began; empty where the system does not tell."""
+    try:
+        text = (_STATISTICS / str(number) / "stat").read_text()
+    except OSError:
+        return ""
+    # The name stands in brackets and may hold anything.
+    return text.rpartition(")")[2].split()[_START_TIME]

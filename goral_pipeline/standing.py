@@ -1,0 +1,100 @@
+"""How the datasets stand: what was left behind, and what should have come by now.
+
+Belongs here: judging that from the ledger, and the command that mends it. Does not belong here:
+showing it (`cli`, `orchestration`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from goral_pipeline import clock
+from goral_pipeline.sources import contracts
+
+if TYPE_CHECKING:
+    from goral_pipeline.contracts import Contract
+    from goral_pipeline.landing.ledger import Delivery, Ledger
+    from goral_pipeline.settings import Settings
+
+DAILY_DAYS = 2
+"""A daily snapshot may be so many days old."""
+MONTHLY_DAY = 15
+"""The day by which the month before should be there."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How one dataset stands."""
+
+    dataset: str
+    newest: str | None
+    """Its newest partition with a delivery."""
+    received_at: datetime | None
+    """When the last delivery came."""
+    expected: str | None
+    """The partition, or day, that should be there by now; None where no day is known."""
+    is_overdue: bool
+    left_behind: tuple[str, ...]
+    """Partitions whose newest delivery is not in use, each with the reason."""
+    commands: tuple[str, ...]
+    """What to type to mend it."""
+
+
+def standings(settings: Settings, ledger: Ledger) -> list[Standing]:
+    """How every dataset stands, by name.
+
+    One that was never delivered, or whose last delivery is of the demo, is never overdue.
+    """
+    deliveries: dict[str, list[Delivery]] = {}
+    for delivery in ledger.deliveries():
+        deliveries.setdefault(delivery.dataset, []).append(delivery)
+    in_use = {current.delivery.delivery_id for current in ledger.current()}
+    return [
+        _standing(contract, deliveries.get(dataset, []), in_use)
+        for dataset, contract in contracts(settings.home_folder).items()
+    ]
+
+
+def _standing(contract: Contract, came: list[Delivery], in_use: set[str]) -> Standing:
+    newest = {delivery.partition: delivery for delivery in came}
+    behind = {key: d for key, d in sorted(newest.items()) if d.delivery_id not in in_use}
+    last = max(came, key=lambda delivery: delivery.received_at, default=None)
+    expected, is_overdue = _due(contract, max(newest, default=None), last)
+    commands = [
+        f"goral quarantine retry {contract.dataset} --partition {partition}" for partition in behind
+    ]
+    if is_overdue:
+        month = clock.current_month() if contract.is_snapshot else expected
+        commands.append(f"goral run --only {contract.dataset} --from {month} --to {month}")
+    return Standing(
+        dataset=contract.dataset,
+        newest=max(newest, default=None),
+        received_at=last.received_at if last else None,
+        expected=expected,
+        is_overdue=is_overdue,
+        left_behind=tuple(
+            f"{partition}: {delivery.problem or 'received and not yet staged'}"
+            for partition, delivery in behind.items()
+        ),
+        commands=tuple(commands),
+    )
+
+
+def _due(contract: Contract, newest: str | None, last: Delivery | None) -> tuple[str | None, bool]:
+    """What should be there by now, and whether it is not."""
+    today = clock.now().astimezone(clock.PROGRAMME_ZONE)
+    if contract.cadence == "daily":
+        day = today - timedelta(days=DAILY_DAYS)
+        is_late = last is not None and last.received_at < day
+        return f"{day:%Y-%m-%d}", is_late and not _is_demo(last)
+    if contract.cadence != "monthly":
+        # An edition, or a register of the year, comes on no known day.
+        return None, False
+    expected = clock.months_before(today.strftime("%Y-%m"), 1 if today.day >= MONTHLY_DAY else 2)
+    return expected, newest is not None and newest < expected and not _is_demo(last)
+
+
+def _is_demo(last: Delivery | None) -> bool:
+    return last is not None and last.demo
