@@ -31,3 +31,10 @@ def months_before(month: str, number: int) -> str:
     """The month so many before another, e.g. `2026-10` one before `2026-11`."""
     of = int(month[:4]) * 12 + int(month[5:7]) - 1 - number
     return f"{of // 12}-{of % 12 + 1:02d}"
+
+
+def first_day_of(partition: str) -> str:
+    """The first day of a month, year or edition, e.g. `2022-07-01` of `2022Q3`."""
+    if "Q" in partition:
+        return f"{partition[:4]}-{3 * int(partition[5]) - 2:02d}-01"
+    return f"{partition}-01" if "-" in partition else f"{partition}-01-01"

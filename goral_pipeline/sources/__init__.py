@@ -99,16 +99,33 @@ def concessions(home: Path) -> list[ConcessionFacts]:
     for source in registry(home).values():
         if source.contract.id != "concession.requests":
             continue
-        (concession, *_) = (layout.concession for layout in source.mappings)
+        period = _period_of(source.mappings)
         facts.append(
             ConcessionFacts(
                 concession=source.contract.source,
                 name=_name_of(home, source.contract.source),
-                requests_from=concession.first_day if concession else None,
-                requests_until=concession.end_day if concession else None,
+                requests_from=period[0] if period else None,
+                requests_until=period[1] if period else None,
             )
         )
     return facts
+
+
+def _period_of(layouts: Iterable[Mapping]) -> tuple[date | None, date | None] | None:
+    """First and end day of a concession, by those of a dataset's layouts that speak of it.
+
+    Raises:
+        SettingsError: when two of them say otherwise.
+    """
+    told = [layout for layout in layouts if layout.concession]
+    periods = [(one.concession.first_day, one.concession.end_day) for one in told if one.concession]
+    for layout, period in zip(told, periods, strict=True):
+        if period != periods[0]:
+            raise SettingsError(
+                f"mapping {layout.path.name}: concession.from and until are others than in "
+                f"{told[0].path.name}; every layout of a dataset says the same"
+            )
+    return periods[0] if periods else None
 
 
 # Datasets whose publishers are asked, or whose files are read, by code of their own.
@@ -168,6 +185,7 @@ def _mapped(layouts: tuple[Mapping, ...]) -> Source:
     contract = _contract_of(first)
     for layout in layouts:
         mapping.check(layout, contract)
+    _period_of(layouts)
     return Source(
         contract=contract,
         extension=f".{first.layout.type}",
@@ -193,8 +211,20 @@ def _contract_of(layout: Mapping) -> Contract:
                 f"{contract.dataset}, not of {layout.dataset}"
             )
         return contract
+    if layout.source in _RESERVED:
+        raise SettingsError(
+            f"mapping {layout.path.name}: {layout.source!r} has a meaning of its own in the "
+            "figures; give the concession another name in `dataset`"
+        )
     first_day = layout.concession.first_day if layout.concession else None
     return contract.of_dataset(layout.dataset, first_day.strftime("%Y-%m") if first_day else None)
+
+
+_RESERVED = frozenset(
+    {"ndw_dotnl", "rvo", "pdok", "elaadnl", "derived", "ledger", "mappings"}
+    | {"nal_oost", "gelderland_overijssel"}
+)
+"""Sources and areas that figures are told apart by; no concession can have their names."""
 
 
 @cache

@@ -26,6 +26,8 @@ _NOT_RE2 = re.compile(r"\(\?(?:[=!>]|<[=!])|\\[1-9]|\(\?P=")
 _FORMAT = re.compile(r"(?=.*%)(?:[^%]|%(?:[aAbBcdfgGHIjmMnpSuUVwWxXyYzZ%]|-[dHIjmMSy]))+")
 """What DuckDB's strptime knows."""
 
+PARTITION = "partition"
+"""Among `latest_of` the first day of the partition that the file is for."""
 PLACE = "{in}"
 """In a header: where the text of an unpivoted entry stands."""
 
@@ -168,6 +170,8 @@ def _problems(mapping: Mapping, contract: Contract) -> Iterator[str]:
             yield from _column_problems(f"children.{name}", table, columns, {*main.key})
     for name, column in mapping.columns.items():
         for origin in [*column.latest_of, *_listed(column.derived_from)]:
+            if origin == PARTITION and origin in column.latest_of:
+                continue
             if not (origin in mapping.columns and mapping.columns[origin].headers):
                 yield f"columns.{name} is made of {origin}, which is no column with headers"
     for entry in mapping.unpivoted:
@@ -213,12 +217,21 @@ def load(path: Path) -> Mapping:
     import yaml
 
     try:
-        content = yaml.safe_load(path.read_bytes())
+        text = path.read_bytes()
+        # They can make a small file a huge one, and no mapping needs them.
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
+            raise SettingsError(f"mapping {path.name} has YAML aliases (*); write it out")
+        content = yaml.safe_load(text)
         return _Reader(path.name).mapping(path, content)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}" if mark else ""
         raise SettingsError(f"mapping {path.name} is no YAML{where}") from None
+    except (ValueError, RecursionError) as error:
+        # A day such as 2022-13-45, or tables in tables without end.
+        raise SettingsError(
+            f"mapping {path.name} has a value that YAML cannot read ({type(error).__name__})"
+        ) from None
     except OSError as error:
         raise SettingsError(f"mapping {path.name} cannot be read: {error.strerror}") from None
 
@@ -390,12 +403,18 @@ class _Reader:
         ):
             self._fail("concession.municipalities is `all` or a list of codes such as GM0202")
         return Concession(
-            name=entry.get("name"),
+            name=self._name_of(entry),
             first_day=self._day(entry, "from"),
             end_day=self._day(entry, "until"),
             participants=tuple(taking_part) if isinstance(taking_part, list) else None,
             everybody=taking_part == "all",
         )
+
+    def _name_of(self, entry: dict[str, Any]) -> str | None:
+        name = entry.get("name")
+        if name is not None and not (isinstance(name, str) and name.strip()):
+            self._fail("concession.name is no text")
+        return name
 
     def _check_unpivot(
         self,

@@ -52,7 +52,7 @@ def number(cell: str, mapping: Mapping) -> str:
         thousands = "[ \u00a0\u202f]"
     forms = []
     if mapping.thousands:
-        forms.append(rf"[+-]?\d{{1,3}}({thousands}\d{{3}})+({decimal}\d+)?")
+        forms.append(rf"[+-]?[1-9]\d{{0,2}}({thousands}\d{{3}})+({decimal}\d+)?")
     if mapping.decimal != ".":
         forms.append(rf"[+-]?\d+{decimal}\d+")
     if not forms:

@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from goral_pipeline import clock
 from goral_pipeline.contracts.model import quote
 from goral_pipeline.errors import DeliveryRejected
 from goral_pipeline.http_session import Token
@@ -31,7 +32,14 @@ from goral_pipeline.sources import (
 )
 from goral_pipeline.sources.asking import Answer, Question, address, at_partition, download
 from goral_pipeline.sources.grid import Grid, Misfit
-from goral_pipeline.sources.mapping import PLACE, ColumnMapping, Mapping, Unpivoted, plain
+from goral_pipeline.sources.mapping import (
+    PARTITION,
+    PLACE,
+    ColumnMapping,
+    Mapping,
+    Unpivoted,
+    plain,
+)
 from goral_pipeline.sources.reading import TYPED, Reading
 
 if TYPE_CHECKING:
@@ -486,6 +494,8 @@ class _Tables:
         ]
         if not moments:
             return _Value("null::varchar")
+        if PARTITION in how.latest_of:
+            moments.append(f"timestamp '{clock.first_day_of(self._reading.partition)}'")
         moment = self._lines.moment(f"greatest({', '.join(moments)})")
         is_day = column.type == "DATE"
         typed = f"{moment}::date" if is_day else self._in_utc(moment, number)

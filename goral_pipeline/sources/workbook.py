@@ -15,6 +15,9 @@ from goral_pipeline.sources.grid import Misfit, Statement
 from goral_pipeline.sources.hostile import check_workbook, looks_like, unreadable_is_rejected
 from goral_pipeline.sources.mapping import Mapping
 
+ERROR = "#ERROR"
+"""What stands for a cell whose formula failed, whichever error it is."""
+
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
@@ -151,9 +154,27 @@ def open_workbook(path: Path, mapping: Mapping) -> Workbook:
 def _table(sheet: Any) -> pa.Table:
     import pyarrow as pa
 
-    cells = pa.table(sheet.to_arrow())
+    batch, errors = sheet.to_arrow_with_errors()
+    cells = _with_errors(pa.table(batch), errors.errors if errors else [])
     # A sheet may give the same name twice.
     return cells.rename_columns([str(place) for place in range(cells.num_columns)])
+
+
+def _with_errors(cells: pa.Table, errors: list[Any]) -> pa.Table:
+    """The cells, with the errors among them (#N/A, #DIV/0!) as text: they are no blanks."""
+    import pyarrow as pa
+
+    places: dict[int, list[int]] = {}
+    for error in errors:
+        if "'Error(" in error.detail:
+            row, column = error.offset_position
+            places.setdefault(column, []).append(row)
+    for column, rows in places.items():
+        texts = cells.column(column).to_pylist()
+        for row in rows:
+            texts[row] = ERROR
+        cells = cells.set_column(column, cells.field(column), pa.array(texts, pa.string()))
+    return cells
 
 
 def _unreadable(error: Exception, expected: str) -> DeliveryRejected:

@@ -449,6 +449,8 @@ def test_a_file_that_ends_before_the_headers_of_its_mapping_has_none(tmp_path: P
     short = tmp_path / "short.csv"
     short.write_text("a\n")
     assert unused_headers(short, target) == []
+    # Its second row is a record, and that is not shown.
+    assert unused_headers(file, target) == []
 
 
 # ── hostile files ────────────────────────────────────────────────────────────────────────────────

@@ -103,6 +103,24 @@ def test_the_latest_of_several_dates_is_taken_at_the_dutch_day() -> None:
     ]
 
 
+def test_a_date_taken_back_in_a_later_export_does_not_make_the_row_older() -> None:
+    headers = ("Nummer", "Gemeente", "Aangevraagd", "Afgewezen")
+    latest = layout(
+        columns=COLUMNS
+        | {
+            "rejected_on": {"headers": ["Afgewezen"], "optional": True},
+            "last_updated": {"latest_of": ["partition", "requested_on", "rejected_on"]},
+        }
+    )
+    for partition, rejected, moment in (
+        ("2022-07", "20-07-2022", "2022-07-19 22:00:00Z"),
+        ("2022-08", "", "2022-07-31 22:00:00Z"),
+        ("2022-08", "03-08-2022", "2022-08-02 22:00:00Z"),
+    ):
+        file = csv_bytes([headers, (*ROW[:3], rejected)])
+        assert read(file, latest, columns="last_updated", partition=partition) == [(moment,)]
+
+
 WIDE = {
     "dataset": "rvo/charge_point_counts",
     "contract": "rvo.charge_point_counts",
@@ -331,6 +349,8 @@ def _numbers(content: bytes, **how: str) -> list[str]:
         ({"decimal": ",", "thousands": "."}, "1.234,5", "1234.5"),
         ({"decimal": ",", "thousands": "."}, "1.234.567", "1234567"),
         ({"decimal": ",", "thousands": "."}, "12.5", "12.5"),
+        ({"decimal": ",", "thousands": "."}, "0.375", "0.375"),
+        ({"decimal": ",", "thousands": "."}, "00.500", "00.500"),
         ({"decimal": ",", "thousands": "."}, "1.23,4", "1.23,4"),
         ({"decimal": ",", "thousands": " "}, "1\u00a0234,5", "1234.5"),
         ({"thousands": ","}, "1,234.5", "1234.5"),

@@ -1,5 +1,6 @@
 """What is wrong with a mapping is said with the file, the key and what was expected."""
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 import yaml
 
 from goral_pipeline.errors import SettingsError
-from goral_pipeline.sources import MAPPINGS, mapping, registry
+from goral_pipeline.sources import MAPPINGS, concessions, mapping, registry
 from tests.sources.exports import COLUMNS, contract_of, layout
 
 GOOD: dict[str, Any] = {
@@ -118,6 +119,8 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         "columns.colour: requests has no such column",
     ),
     "first day": ({"concession": {"from": "soon"}}, "concession.from is no date"),
+    "name": ({"concession": {"name": ["a"]}}, "concession.name is no text"),
+    "blank name": ({"concession": {"name": " "}}, "concession.name is no text"),
     "municipalities": ({"concession": {"municipalities": ["Ede"]}}, "`all` or a list of codes"),
     "key of concession": ({"concession": {"region": 1}}, "unknown region in concession"),
     "child table": ({"children": {"poles": {}}}, "children.poles: contract concession.requests"),
@@ -184,7 +187,14 @@ def test_unpivoted_rows_have_no_child_rows(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(b"a: [", "is no YAML in line 1"), (b"\xff", "is no YAML"), (b"- a", "no table of keys")],
+    [
+        (b"a: &x [1]\nb: *x", "has YAML aliases"),
+        (b"concession: {from: 2022-13-45}", "has a value that YAML cannot read"),
+        (b"a: " + b"[" * 5000 + b"]" * 5000, "has a value that YAML cannot read"),
+        (b"a: [", "is no YAML in line 1"),
+        (b"\xff", "is no YAML"),
+        (b"- a", "no table of keys"),
+    ],
 )
 def test_a_file_that_is_no_mapping_is_named(content: bytes, words: str, tmp_path: Path) -> None:
     path = tmp_path / "third.yaml"
@@ -207,3 +217,34 @@ def test_two_concessions_cannot_have_one_name(tmp_path: Path) -> None:
     (folder / "fourth.requests.yaml").unlink()
     registry.cache_clear()
     assert "third/requests" in registry(tmp_path)
+
+
+def test_the_layouts_of_a_dataset_say_the_same_of_its_concession(tmp_path: Path) -> None:
+    folder = tmp_path / "mappings"
+    folder.mkdir()
+    for name, concession in (
+        ("a", {"from": date(2023, 1, 1)}),
+        ("b", None),
+        ("c", {"from": date(2024, 1, 1)}),
+    ):
+        layout_of = GOOD | ({"concession": concession} if concession else {})
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(layout_of))
+    with pytest.raises(
+        SettingsError, match=r"mapping c\.yaml: concession\.from and until are others"
+    ):
+        registry(tmp_path)
+    registry.cache_clear()
+    (folder / "c.yaml").unlink()
+    (facts,) = (one for one in concessions(tmp_path) if one.concession == "third")
+    assert facts.requests_from == date(2023, 1, 1), "one that says nothing takes nothing away"
+
+
+@pytest.mark.parametrize("source", ["ndw_dotnl", "rvo", "nal_oost"])
+def test_a_concession_cannot_have_a_name_that_figures_have_already(
+    source: str, tmp_path: Path
+) -> None:
+    (tmp_path / "mappings").mkdir()
+    taken = yaml.safe_dump(GOOD | {"dataset": f"{source}/requests"})
+    (tmp_path / "mappings" / "a.yaml").write_text(taken)
+    with pytest.raises(SettingsError, match=f"'{source}' has a meaning of its own"):
+        registry(tmp_path)

@@ -326,6 +326,19 @@ def test_of_a_formula_the_value_that_the_spreadsheet_left_is_read(tmp_path: Path
     assert [row["request_id"] for row in _accepted(tmp_path, rows)] == ["2", "R/3", "R1"]
 
 
+def test_a_cell_with_an_error_is_no_blank_one(tmp_path: Path) -> None:
+    error = Formula("=NA()", "#N/A")
+    rows = [
+        request("R1") | {"Datum intrekking": error},
+        dict.fromkeys(HEADERS, error),
+        *requests(60),
+    ]
+    made = stage_requests(tmp_path, rows)
+    assert made.counts["requests"] == {"accepted": 60, "quarantined": 2}
+    found = {(row["record_number"], row["rule"]) for row in made.quarantine("requests")}
+    assert {(3, "withdrawn_on_type"), (4, "requested_on_type"), (4, "last_updated_type")} <= found
+
+
 def test_text_that_begins_like_a_formula_stays_text_and_is_no_request_number(
     tmp_path: Path,
 ) -> None:
@@ -340,10 +353,9 @@ def test_text_that_begins_like_a_formula_stays_text_and_is_no_request_number(
     rows = [request() | {"Aanvraagnummer": cell} for cell in cells]
     made = stage_requests(tmp_path, [*rows, *requests(20 * len(cells))])
     found = [(row["column_name"], row["found"]) for row in made.quarantine("requests")]
-    # Of an error no text is left.
     assert found == [
         ("request_id", shape)
-        for shape in ("=9+9", "=xxx|' /x xxxx'!x9", "+9", "@xxx(x9)", "=9+9", None)
+        for shape in ("=9+9", "=xxx|' /x xxxx'!x9", "+9", "@xxx(x9)", "=9+9", "#xxxxx")
     ]
     assert {row["request_id"][:6] for row in made.accepted("requests")} == {"filler"}
 

@@ -1,13 +1,21 @@
-with charge_points as (
+with counted as (
     select
         month,
         municipality_code,
         definition,
         cast(left(month, 4) as integer) as vehicle_year,
-        sum(charge_points) as charge_points
+        sum(charge_points) as charge_points,
+        count(*) as classes,
+        max(count(*)) over (partition by month) as classes_of_others
     from {{ ref('mart_charge_points') }}
     where source = 'rvo'
     group by month, municipality_code, definition
+),
+
+-- Without one of the classes that others have, a sum would be too low.
+charge_points as (
+    select * from counted
+    where classes = classes_of_others
 ),
 
 vehicles as (

@@ -77,7 +77,11 @@ def draft(wish: Wish) -> Draft:
 
 
 def unused_headers(path: Path, mapping: Path) -> list[str]:
-    """Headers of a file that a mapping does not name; what looks like no header by its column."""
+    """Headers of a file that a mapping does not name; what looks like no header by its column.
+
+    None where few of those that it names are there: then that row is none of headers, and may be a
+    record.
+    """
     layout = load(mapping)
     vocabulary = Vocabulary.of(staged().values())
     named = {plain(header) for header in _headers(layout)}
@@ -88,6 +92,9 @@ def unused_headers(path: Path, mapping: Path) -> list[str]:
         " ".join(filter(None, parts))
         for parts in zip(*(grid.rows[row - 1] for row in layout.layout.header_rows), strict=True)
     ]
+    known = sum(plain(title) in named for title in titles if title)
+    if 2 * known < len(layout.columns):
+        return []
     return [
         repr(title) if writing.is_header(title, vocabulary, trusting=True) else f"column {place}"
         for place, title in enumerate(titles, 1)
