@@ -49,12 +49,15 @@ def quarantine_list(
     from goral_pipeline import quarantine
 
     rows = [row for one in _held(dataset, partition) for row in quarantine.counted(one)]
+    unread = _unread(dataset, partition)
     if as_json:
         print(json.dumps(rows, indent=2))
     elif rows:
         print_rows(rows)
-    else:
+    elif not unread:
         say("nothing is in quarantine")
+    for told in unread:
+        say(told)
 
 
 @quarantine_app.command("show")
@@ -118,6 +121,18 @@ def _held(dataset: str | None, partition: str | None) -> list[Held]:
         return quarantine.held(settings, ledger, dataset, partition)
 
 
+def _unread(dataset: str | None, partition: str | None) -> list[str]:
+    """What was rejected whole: it has no rows in quarantine, but a reason."""
+    from goral_pipeline import quarantine
+
+    settings = Settings.load()
+    with open_ledger(settings) as ledger:
+        return [
+            f"{one.dataset} {one.partition}: no row was read: {one.problem}"
+            for one in quarantine.unread(settings, ledger, dataset, partition)
+        ]
+
+
 def _records(dataset: str, partition: str | None, rule: str | None) -> pa.Table:
     """What is held back of one dataset, with the partition in front."""
     import pyarrow as pa
@@ -130,5 +145,6 @@ def _records(dataset: str, partition: str | None, rule: str | None) -> pa.Table:
         keys = pa.array([one.delivery.partition] * rows.num_rows, pa.string())
         tables.append(rows.add_column(0, "partition", keys))
     if not tables:
-        raise SettingsError(f"no delivery of {dataset} was staged yet")
+        unread = _unread(dataset, partition)
+        raise SettingsError("\n".join(unread) or f"no delivery of {dataset} was staged yet")
     return pa.concat_tables(tables)

@@ -53,6 +53,21 @@ def held(
     return [Held(delivery, folder) for delivery, folder in found if folder]
 
 
+def unread(
+    settings: Settings, ledger: Ledger, dataset: str | None = None, partition: str | None = None
+) -> list[Delivery]:
+    """The newest deliveries that were rejected before a row of them was read.
+
+    Raises:
+        SettingsError: as in `held`.
+    """
+    return [
+        delivery
+        for delivery in _newest(settings, ledger, dataset, partition)
+        if delivery.state == "rejected" and not _newest_folder(settings, delivery)
+    ]
+
+
 def to_retry(
     settings: Settings, ledger: Ledger, dataset: str | None = None, partition: str | None = None
 ) -> dict[str, list[str]]:

@@ -92,6 +92,10 @@ def test_a_mended_mapping_reads_the_same_delivery_again(demo_home: Path, tmp_pat
     file = workbook_file(tmp_path / "export.xlsx", rows, headers)
     december = (REQUESTS, "--partition", "2022-12")
     assert goral("deliver", REQUESTS, file, *december[1:]).code == 1
+    for command in ("list", "show"):
+        told = goral("quarantine", command, *december)
+        assert f"{REQUESTS} 2022-12: no row was read: " in told.err
+        assert "missing column: 'Gemeente'" in told.err
     still = goral("quarantine", "retry", *december)
     assert still.code == 1
     assert "missing column: 'Gemeente'" in still.err

@@ -116,7 +116,9 @@ class Found:
         personal = [
             cells
             for cells in shown
-            if cells.personal or matching.has_word_of(cells.header, _PERSONAL_WORDS)
+            if cells.personal
+            # A date tells of what happened, not of who: `door aanvrager ingetrokken`.
+            or (matching.has_word_of(cells.header, _PERSONAL_WORDS) and not cells.holds_dates)
         ]
         hidden = [cells for cells in self.match.unplaced if not self.may_show(cells)]
         return personal, [cells for cells in shown if cells not in personal], hidden
