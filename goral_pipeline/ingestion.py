@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -98,8 +98,9 @@ def ingest(
     message = ""
     try:
         for file in _whole(settings, dataset, partition):
-            _receive(settings, ledger, dataset, partition, file)
-            file.unlink(missing_ok=True)
+            _receive(settings, ledger, dataset, partition, file.path)
+            with suppress(FileNotFoundError):
+                file.remove()
         if fetch:
             _fetch(settings, ledger, dataset, partition)
     except NothingToAsk as reason:
@@ -150,10 +151,9 @@ def _receive(settings: Settings, ledger: Ledger, dataset: str, partition: str, f
         _land(settings, ledger, dataset, partition, incoming, answer)
 
 
-def _whole(settings: Settings, dataset: str, partition: str) -> list[Path]:
+def _whole(settings: Settings, dataset: str, partition: str) -> list[inbox.Waiting]:
     """The files in the inbox for a partition that nobody is still writing."""
-    lying = inbox.waiting(settings.inbox, dataset, partition)
-    return [file.path for file in lying if file.is_whole]
+    return [f for f in inbox.waiting(settings.inbox, dataset, partition) if f.is_whole]
 
 
 def has_news(

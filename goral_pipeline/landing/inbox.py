@@ -7,6 +7,7 @@ what a partition is.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,8 +36,18 @@ class Waiting:
 
     @property
     def identity(self) -> str:
-        """Tells it from any other file that was or will be put in its place."""
-        return f"{self.dataset}/{self.partition}/{self.path.name}/{self.size}/{self.changed}"
+        """Tells it from any other file that was or will be put in its place.
+
+        Hashed, for the name of a file may name a person.
+        """
+        told = f"{self.dataset}/{self.partition}/{self.path.name}/{self.size}/{self.changed}"
+        return hashlib.sha256(told.encode(errors="surrogateescape")).hexdigest()
+
+    def remove(self) -> None:
+        """Take it away, unless another was put in its place meanwhile."""
+        state = self.path.stat()
+        if (state.st_mtime, state.st_size) == (self.changed, self.size):
+            self.path.unlink()
 
 
 def waiting(folder: Path, dataset: str = "*/*", partition: str = "*") -> list[Waiting]:

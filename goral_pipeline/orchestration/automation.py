@@ -6,7 +6,7 @@ became of runs that were killed (`vanished`).
 
 # No postponed annotations here: Dagster reads those of context.
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -121,12 +121,15 @@ def _inbox(settings: Settings, jobs: Jobs) -> dg.SensorDefinition:
         ),
     )
     def taking_in(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        requests, problems = [], []
-        for path in inbox.misplaced(settings.inbox):
-            problems.append(
-                f"{path.relative_to(settings.inbox)} lies in no folder "
-                "<source>/<dataset>/<partition>"
-            )
+        requests: list[dg.RunRequest] = []
+        problems: list[str] = []
+        # Not their names, which may name a person.
+        folders = Counter(path.parent for path in inbox.misplaced(settings.inbox))
+        problems += [
+            f"{number} file(s) in {folder.relative_to(settings.inbox.parent)}, which is no folder "
+            "<source>/<dataset>/<partition>"
+            for folder, number in folders.items()
+        ]
         whole: dict[tuple[str, str], list[str]] = defaultdict(list)
         for file in inbox.waiting(settings.inbox):
             if file.is_whole:

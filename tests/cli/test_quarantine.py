@@ -2,30 +2,15 @@
 
 import csv
 import json
-import shutil
 from pathlib import Path
-
-import pytest
 
 from goral_pipeline.sources import MAPPINGS
 from tests.cli.conftest import Main
-from tests.conftest import Demo, goral
+from tests.conftest import goral
 from tests.support_files import HEADERS, requests, workbook_file
 
 REQUESTS = "vattenfall/requests"
 APRIL = ("vattenfall/requests", "--partition", "2022-04")
-
-
-@pytest.fixture(scope="module")
-def copied(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return shutil.copytree(demo.home, tmp_path_factory.mktemp("read") / "home")
-
-
-@pytest.fixture
-def home(copied: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home that is only read."""
-    monkeypatch.setenv("GORAL_HOME", str(copied))
-    return copied
 
 
 def test_the_list_counts_records_by_rule(main: Main, home: Path) -> None:

@@ -5,7 +5,6 @@ import io
 import json
 import os
 import re
-import shutil
 import subprocess
 from collections import Counter
 from datetime import datetime
@@ -17,19 +16,6 @@ from tests.cli.conftest import Main
 from tests.conftest import GORAL, Demo, every_file, goral
 
 DEMO_WAREHOUSE = "DEMO: this warehouse holds invented data\n"
-
-
-@pytest.fixture(scope="module")
-def copied(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy to read: even reading makes SQLite write files of its own for a moment."""
-    return shutil.copytree(demo.home, tmp_path_factory.mktemp("read") / "home")
-
-
-@pytest.fixture
-def home(copied: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The home that is read; nothing here changes it."""
-    monkeypatch.setenv("GORAL_HOME", str(copied))
-    return copied
 
 
 # ── goral status ─────────────────────────────────────────────────────────────────────────────────

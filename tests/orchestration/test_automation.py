@@ -162,6 +162,18 @@ def test_a_file_in_the_inbox_starts_a_run_of_just_its_partition(
     assert other.run_key != request.run_key
 
 
+def test_a_file_that_takes_the_place_of_one_taken_in_stays(settings: Settings) -> None:
+    path = put_down(settings, f"{REQUESTS}/2022-07", "Jan.xlsx")
+    (file,) = inbox.waiting(settings.inbox)
+    assert "Jan" not in file.identity
+    path.write_bytes(b"another")
+    file.remove()
+    assert path.exists()
+    (another,) = inbox.waiting(settings.inbox)
+    another.remove()
+    assert not path.exists()
+
+
 def test_what_lies_wrong_in_the_inbox_is_said_and_starts_nothing(
     settings: Settings, instance: dg.DagsterInstance
 ) -> None:
@@ -173,7 +185,8 @@ def test_what_lies_wrong_in_the_inbox_is_said_and_starts_nothing(
     assert not found.run_requests
     assert isinstance(found.skip_reason, dg.SkipReason)
     said = str(found.skip_reason.skip_message)
-    assert "vattenfall/requests/nowhere.xlsx lies in no folder" in said
+    assert "1 file(s) in inbox/vattenfall/requests, which is no folder" in said
+    assert "nowhere" not in said, "a name may be a person's"
     assert "there is no dataset 'vattenfall/wishes'" in said
     assert "'July' is not of the form 2022-07" in said
     assert "upload" not in said
