@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from benchmarks import measuring, requests_csv
+from benchmarks import measuring, months, requests_csv
 
 
 def main() -> None:
@@ -13,6 +13,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="goral-benchmarks-") as folder:
         results = requests_csv.measure(Path(folder))
         results += requests_csv.measure_memory(Path(folder))
+        results += months.measure(Path(folder) / "months")
     measuring.save(results)
     for one in results:
         goal = f"  (goal: {one.goal:g})" if one.goal is not None else ""

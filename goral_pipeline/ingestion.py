@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 State = Literal["new", "unchanged", "missing", "failed"]
 
+ENOUGH_UNANSWERED = 2
+"""So many partitions without an answer, and a run asks for no more of the dataset."""
 DEMO_PREFIX = "DEMO_"
 """Files of the demo carry it in their name, so that they are known as such when delivered."""
 
@@ -72,6 +74,8 @@ class Ingested:
     """Rows by table and outcome."""
     verdicts: tuple[Verdict, ...] = ()
     """What became of the expectations of the delivery that it speaks of."""
+    is_unanswered: bool = False
+    """Whether it failed because the publisher gave no answer."""
 
 
 def sweep(settings: Settings) -> None:
@@ -105,7 +109,9 @@ def ingest(
             _fetch(settings, ledger, dataset, partition)
     except NothingToAsk as reason:
         message = str(reason)
-    except (PermanentHttpError, TransientHttpError, DeliveryRejected) as problem:
+    except TransientHttpError as problem:
+        return Ingested(dataset, partition, "failed", str(problem), is_unanswered=True)
+    except (PermanentHttpError, DeliveryRejected) as problem:
         return Ingested(dataset, partition, "failed", str(problem))
     return _bring_up_to_date(settings, ledger, dataset, partition, message)
 
@@ -389,18 +395,27 @@ def ingest_all(
 ) -> list[Ingested]:
     """Bring partitions of a dataset up to date, several at a time, telling of each in order.
 
-    What happens to one keeps none of the others back, but for an interruption.
+    What happens to one keeps none of the others back, but for an interruption, and a publisher that
+    gives no answer: it is not waited for partition after partition.
     """
     sweep(settings)
+    unanswered: list[Ingested] = []
+
+    def one(partition: str) -> Ingested:
+        if len(unanswered) >= ENOUGH_UNANSWERED:
+            text = f"not asked, for there was no answer before: {unanswered[0].message}"
+            return Ingested(dataset, partition, "failed", text, is_unanswered=True)
+        result = ingest(each, ledger, dataset, partition, fetch=fetch)
+        if result.is_unanswered:
+            unanswered.append(result)
+        return result
+
     together = max(1, min(settings.staging_processes, len(partitions)))
     threads = max(1, settings.duckdb_threads // together)
     each = settings.model_copy(update={"duckdb_threads": threads})
     results, problems = [], []
     with ThreadPoolExecutor(together, "goral-ingest") as workers:
-        pending = [
-            workers.submit(ingest, each, ledger, dataset, partition, fetch=fetch)
-            for partition in partitions
-        ]
+        pending = [workers.submit(one, partition) for partition in partitions]
         try:
             for done in pending:
                 if problem := done.exception():

@@ -1,13 +1,21 @@
 -- Every accepted location and charge point of a snapshot is in mart_location_placement exactly
 -- once, and a snapshot is placed as a whole or not at all.
--- Distinct: a file that is read twice must not pass for two locations.
-with distinct_locations as (
+-- Distinct: a file that is read twice must not pass for two locations. Of a snapshot that is not new
+-- this was so when it was.
+with new_months as (
+    select distinct month
+    from {{ ref('stg_ndw_dotnl__locations') }}
+    where is_new
+),
+
+distinct_locations as (
     select distinct
         month,
         country_code,
         party_id,
         location_id
     from {{ ref('stg_ndw_dotnl__locations') }}
+    where is_new
 ),
 
 staged_locations as (
@@ -26,6 +34,7 @@ distinct_charge_points as (
         location_id,
         evse_uid
     from {{ ref('stg_ndw_dotnl__charge_points') }}
+    where is_new
 ),
 
 staged_charge_points as (
@@ -42,7 +51,7 @@ placed as (
         sum(locations) as locations,
         sum(charge_points + charge_points_not_counted) as charge_points
     from {{ ref('mart_location_placement') }}
-    where source = 'ndw_dotnl'
+    where source = 'ndw_dotnl' and month in (select month from new_months)
     group by month
 ),
 
@@ -51,6 +60,7 @@ partly_placed as (
         month,
         count(*) filter (where not placed) as not_placed
     from {{ ref('int_locations') }}
+    where month in (select month from new_months)
     group by month
     having bool_or(placed)
 ),

@@ -25,6 +25,7 @@ DELIVERIES_COLUMNS = {
     "partition": ("VARCHAR", "Month or edition the delivery is for."),
     "received_at": ("TIMESTAMPTZ", "When it was received (knowledge date, UTC)."),
     "demo": ("BOOLEAN", "Whether its content is invented."),
+    "is_new": ("BOOLEAN", "Whether the warehouse built on holds nothing of it as it is now."),
 }
 """The warehouse's view of the ledger: the deliveries that the pointers point at."""
 

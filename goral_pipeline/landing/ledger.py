@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -419,7 +419,8 @@ class Ledger:
             .order_by(_pointers.c.dataset, _pointers.c.partition)
         )
         rows = [dict(row) for row in connection.execute(query).mappings()]
-        files = self._files(connection, [row["staging_id"] for row in rows])
+        pointed = sa.select(_pointers.c.staging_id).where(_pointers.c.pointer_id.in_(newest))
+        files = self._files(connection, pointed)
         return [
             Current(
                 staging_id=(staging_id := row.pop("staging_id")),
@@ -431,18 +432,17 @@ class Ledger:
         ]
 
     def _files(
-        self, connection: sa.Connection, staging_ids: Sequence[str]
+        self, connection: sa.Connection, staging_ids: sa.Select[tuple[str]]
     ) -> dict[str, list[StagedFile]]:
-        query = sa.select(_staged_files).order_by(
-            _staged_files.c.staging_id, _staged_files.c.table_name
+        query = (
+            sa.select(_staged_files)
+            .where(_staged_files.c.staging_id.in_(staging_ids))
+            .order_by(_staged_files.c.staging_id, _staged_files.c.table_name)
         )
-        wanted = set(staging_ids)
         files: dict[str, list[StagedFile]] = {}
         for row in connection.execute(query).mappings():
             entry = dict(row)
-            staging_id = entry.pop("staging_id")
-            if staging_id in wanted:
-                files.setdefault(staging_id, []).append(StagedFile(**entry))
+            files.setdefault(entry.pop("staging_id"), []).append(StagedFile(**entry))
         return files
 
     def counts(self, staging_id: str) -> list[Count]:

@@ -31,12 +31,22 @@ INBOX_SECONDS = 30
 PUBLISH_SECONDS = 60
 CRON: dict[Cadence, str] = {
     "daily": "0 5 * * *",
-    "monthly": "0 6 3 * *",
-    "quarterly": "0 6 4 * *",
-    "yearly": "0 6 5 * *",
+    "monthly": "0 6 * * *",
+    "quarterly": "15 6 * * *",
+    "yearly": "30 6 * * *",
 }
-"""When publishers are asked, in Amsterdam. What comes once a quarter or year does so on no known
-day, so it is asked for once a month: an answer that says nothing new costs nothing."""
+"""When schedules look whether to ask, in Amsterdam."""
+DAY_OF_MONTH: dict[Cadence, int] = {"monthly": 3, "quarterly": 4, "yearly": 5}
+"""The day on which publishers are asked, who are not asked daily. What comes once a quarter or year
+does so on no known day, so it is asked for once a month: an answer that says nothing new costs
+nothing."""
+AGAIN_DAYS = 14
+"""For so many days after it is asked again, once a day, what failed: a publisher that was down, or
+that puts a better file in the place of one that was rejected."""
+ASKED_BACK = "goral/asked_back"
+"""Tag of a run that a schedule started: how many months back it asks."""
+SCHEDULE = "dagster/schedule_name"
+"""Dagster's own tag of such a run."""
 
 _UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
@@ -77,36 +87,60 @@ def _schedule(
     settings: Settings, cadence: Cadence, job: Job, asked: list[Contract]
 ) -> dg.ScheduleDefinition:
     datasets = sorted(contract.dataset for contract in asked)
+    late: dict[int, list[str]] = defaultdict(list)
+    for contract in asked:
+        late[contract.late_months].append(contract.dataset)
+    day = DAY_OF_MONTH.get(cadence)
+    when = f"on day {day} of the month, for {AGAIN_DAYS} days again what failed" if day else "daily"
+    name = f"{job.name}_{cadence}"
 
     @dg.schedule(
-        name=f"{job.name}_{cadence}",
+        name=name,
         job=job,
         cron_schedule=CRON[cadence],
         execution_timezone=str(clock.PROGRAMME_ZONE),
-        description=f"Asks {', '.join(datasets)}, and lands, stages and checks what is new.",
+        description=f"Asks {', '.join(datasets)}, {when}; lands, stages and checks what is new.",
     )
-    def ask(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
+    def ask(
+        context: dg.ScheduleEvaluationContext,
+    ) -> Iterator[dg.RunRequest | dg.SkipReason]:
         moment = context.scheduled_execution_time.astimezone(clock.PROGRAMME_ZONE)
-        late: dict[int, list[str]] = defaultdict(list)
-        for contract in asked:
-            late[contract.late_months].append(contract.dataset)
+        month = moment.strftime("%Y-%m")
+        days_after = moment.day - day if day else 0
+        requests = 0
         for months, together in sorted(late.items()):
-            first = clock.months_before(moment.strftime("%Y-%m"), months)
-            partitions = planning.partitions(settings, first, moment.strftime("%Y-%m"), together)
+            tags = {ASKED_BACK: str(months)}
+            again = 0 < days_after <= AGAIN_DAYS and _last_failed(context.instance, name, tags)
+            if days_after and not again:
+                continue
+            first = clock.months_before(month, months)
+            partitions = planning.partitions(settings, first, month, together)
             if any(partitions.values()):
-                yield _request(partitions, fetch=True, run_key=f"{moment:%Y-%m-%d}/{months}")
+                requests += 1
+                yield _request(partitions, tags, run_key=f"{moment:%Y-%m-%d}/{months}")
+        if not requests:
+            yield dg.SkipReason(f"asked on day {day} of the month; nothing of it to ask again")
 
     return ask
 
 
-def _request(partitions: dict[str, list[str]], *, fetch: bool, run_key: str) -> dg.RunRequest:
-    """One run of some datasets from the first to the last of their partitions."""
+def _last_failed(instance: dg.DagsterInstance, schedule: str, tags: dict[str, str]) -> bool:
+    """Whether the last run that a schedule started with these tags failed."""
+    of_it = dg.RunsFilter(tags=tags | {SCHEDULE: schedule})
+    last = instance.get_runs(of_it, limit=1)
+    return [run.status for run in last] == [dg.DagsterRunStatus.FAILURE]
+
+
+def _request(
+    partitions: dict[str, list[str]], tags: dict[str, str], *, run_key: str
+) -> dg.RunRequest:
+    """One run that asks for some datasets, from the first to the last of their partitions."""
     every = sorted(key for keys in partitions.values() for key in keys)
     return dg.RunRequest(
         run_key=run_key,
-        run_config=ingest_config(partitions, fetch=fetch),
+        run_config=ingest_config(partitions, fetch=True),
         asset_selection=[key(name) for name in partitions for key in (landing_key, staging_key)],
-        tags={RANGE_START: every[0], RANGE_END: every[-1]},
+        tags=tags | {RANGE_START: every[0], RANGE_END: every[-1]},
     )
 
 

@@ -12,6 +12,7 @@ from goral_pipeline.checks.expectations import Verdict
 from goral_pipeline.contracts import Contract, Table
 from goral_pipeline.ingestion import Ingested, in_words, ingest_all
 from goral_pipeline.landing import open_ledger
+from goral_pipeline.orchestration.event_log import held_open
 from goral_pipeline.orchestration.partitions import partitions_of
 from goral_pipeline.orchestration.telling import teller
 from goral_pipeline.orchestration.vanished import mark_process
@@ -21,6 +22,7 @@ from goral_pipeline.sources import contracts
 EXPECTATIONS = "expectations"
 RECONCILIATION = "reconciliation"
 MOST_SHOWN = 100
+MOST_EXPLAINED = 12
 OWNERS = ["team:go-ral"]
 
 
@@ -111,26 +113,36 @@ def _dataset_assets(settings: Settings, contract: Contract) -> dg.AssetsDefiniti
                 context.log_event(_evaluation(result, staging))
 
         months = [key for key in context.partition_keys if key >= contract.first_partition]
-        with open_ledger(settings) as ledger:
-            results = ingest_all(
-                settings,
-                ledger,
-                dataset,
-                months,
-                fetch=config.fetch,
-                progress=progress,
-            )
+        with held_open(context.instance):
+            with open_ledger(settings) as ledger:
+                results = ingest_all(
+                    settings,
+                    ledger,
+                    dataset,
+                    months,
+                    fetch=config.fetch,
+                    progress=progress,
+                )
+            yield from _check_results(results, staging)
+            yield from _materializations(context, results, landing, staging)
         failed = [result for result in results if result.state == "failed"]
-        yield from _check_results(results, staging)
-        yield from _materializations(context, results, landing, staging)
         if failed:
-            raise dg.Failure(
-                f"{len(failed)} of {len(results)} partitions of {dataset} failed; they keep "
-                "their previous version:\n" + "\n".join(in_words(result) for result in failed),
-                allow_retries=False,
-            )
+            raise dg.Failure(_failure(dataset, failed, len(results)), allow_retries=False)
 
     return ingest_dataset
+
+
+def _failure(dataset: str, failed: Sequence[Ingested], number: int) -> str:
+    """All partitions that failed, and of the first of them why: the others say it themselves."""
+    shown = failed[:MOST_EXPLAINED]
+    lines = [
+        f"{len(failed)} of {number} partitions of {dataset} failed; they keep their previous "
+        "version:",
+        *(in_words(result) for result in shown),
+    ]
+    if rest := failed[len(shown) :]:
+        lines.append(f"and {', '.join(result.partition for result in rest)}")
+    return "\n".join(lines)
 
 
 def _tags(contract: Contract) -> dict[str, str]:

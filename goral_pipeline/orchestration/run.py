@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import logging
 import os
-import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ import dagster as dg
 
 from goral_pipeline import durable, errors
 from goral_pipeline.orchestration.build import build_defs, dbt_resource
+from goral_pipeline.orchestration.event_log import held_open
 from goral_pipeline.orchestration.ingestion_assets import (
     ingest_config,
     landing_key,
@@ -84,7 +84,7 @@ def run_assets(
     prepare_home(settings)
     assets = list(build_defs(settings=settings).assets or [])
     problems: list[str] = []
-    with dg.DagsterInstance.get() as instance, _telling(progress), _held_open(settings):
+    with dg.DagsterInstance.get() as instance, _telling(progress), held_open(instance):
         end_vanished_runs(instance)
         for datasets, first, last in _ranges(settings, partitions):
             selection = [key for dataset in datasets for key in _keys(dataset)]
@@ -121,23 +121,6 @@ def _run(
             raise_on_error=False,
         )
     return _problems(result)
-
-
-@contextmanager
-def _held_open(settings: Settings) -> Iterator[None]:
-    """Hold Dagster's own database open, if it is SQLite, while events are written to it.
-
-    Dagster opens and closes it for each event, and SQLite tidies up whenever the last one closes:
-    that is half of what an event costs.
-    """
-    path = settings.dagster_home / "history" / "runs" / "index.db"
-    if not path.is_file():
-        yield
-        return
-    with closing(sqlite3.connect(path)) as connection:
-        # It is opened in earnest when it is first read.
-        connection.execute("select count(*) from sqlite_master").fetchone()
-        yield
 
 
 @contextmanager

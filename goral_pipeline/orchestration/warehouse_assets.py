@@ -137,7 +137,7 @@ def warehouse_assets(settings: Settings) -> list[dg.AssetsDefinition]:
         teller(context)("building the warehouse with dbt")
         with build.one_builder(settings):
             os.environ |= build.dbt_environment(settings)
-            build.prepare(settings, wanted)
+            build.prepare(settings, wanted, onto=settings.warehouse / build.FILE)
             yield from dbt.cli(
                 list(build.DBT_BUILD),
                 context=context,

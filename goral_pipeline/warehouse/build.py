@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -45,6 +46,7 @@ DBT_FILES = ("*.sql", "*.yml", "*.csv", "*.py", "*.md")
 DBT_BUILD = ("build", "--exclude-resource-type", "unit_test")
 PARSED = "partial_parse.msgpack"
 SCHEMAS_OF_THE_BUILD = ("staging", "staged")
+TABLES_OF_THE_BUILD = ("build_info", "build_inputs", "plausibility")
 
 
 @dataclass(frozen=True)
@@ -191,8 +193,14 @@ def one_builder(settings: Settings) -> Iterator[None]:
         yield
 
 
-def prepare(settings: Settings, wanted: Inputs) -> Path:
+def prepare(settings: Settings, wanted: Inputs, onto: Path | None = None) -> Path:
     """Make the new file with a view for each staged table; dbt fills the rest.
+
+    Args:
+        settings: where it is made.
+        wanted: what it is made from.
+        onto: a warehouse to build on, if it was built by the same dbt project: dbt then makes anew
+            only what follows from deliveries that are new to it, where a model knows how to.
 
     Raises:
         GoralError: when a staged file is gone.
@@ -210,13 +218,18 @@ def prepare(settings: Settings, wanted: Inputs) -> Path:
     path = settings.warehouse / BUILDING
     _remove(path)
     _lend_parsed_project(settings)
+    held = _build_on(onto, path) if onto else {}
+    deliveries = tuple(
+        row | {"is_new": _files_of(wanted, row["delivery_id"]) != held.get(row["delivery_id"])}
+        for row in wanted.deliveries
+    )
     with duckdb.connect(str(path)) as con:
         con.execute("set TimeZone = 'UTC'")
         con.execute("create schema staged")
         for contract in (*staged().values(), *derived().values()):
             for table in contract.tables:
                 con.execute(_view(settings, contract, table, wanted))
-        _create_table(con, "deliveries", DELIVERIES_COLUMNS, wanted.deliveries)
+        _create_table(con, "deliveries", DELIVERIES_COLUMNS, deliveries)
         _create_table(con, "concessions", CONCESSIONS_COLUMNS, wanted.concessions)
     return path
 
@@ -238,10 +251,11 @@ def swap_in(settings: Settings, wanted: Inputs, goal: Path | None = None) -> Pat
             con.execute(f"drop schema if exists {schema} cascade")
         con.execute(
             "create table main.build_info as select $fingerprint as fingerprint, $demo as demo, "
-            "$judged_by as judged_by",
+            "$judged_by as judged_by, $built_by as built_by",
             {
                 "fingerprint": wanted.fingerprint,
                 "demo": wanted.demo,
+                "built_by": dbt_project_hash(),
                 "judged_by": plausibility.fingerprint(),
             },
         )
@@ -280,6 +294,32 @@ def is_up_to_date(settings: Settings, wanted: Inputs) -> bool:
         wanted.fingerprint,
         plausibility.fingerprint(),
     )
+
+
+def _build_on(before: Path, building: Path) -> dict[str, set[tuple[str, str, str]]]:
+    """Copy a warehouse, if the same project built it; the files it was made from, by delivery.
+
+    What is told of the build itself is left out of the copy, for it will be told anew.
+    """
+    import duckdb
+
+    info = build_info(before)
+    if info is None or info.get("built_by") != dbt_project_hash():
+        return {}
+    held: dict[str, set[tuple[str, str, str]]] = {}
+    for row in _read(before, "from main.build_inputs") or ():
+        of = held.setdefault(row["delivery_id"], set())
+        of.add((row["relation"], row["path"], row["sha256"]))
+    shutil.copyfile(before, building)
+    with duckdb.connect(str(building)) as con:
+        for table in TABLES_OF_THE_BUILD:
+            con.execute(f"drop table main.{table}")
+    return held
+
+
+def _files_of(wanted: Inputs, delivery_id: str) -> set[tuple[str, str, str]]:
+    of = (file for file in wanted.files if file.delivery_id == delivery_id)
+    return {(file.relation, file.path, file.sha256) for file in of}
 
 
 def _lend_parsed_project(settings: Settings) -> None:

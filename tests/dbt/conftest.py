@@ -176,6 +176,7 @@ def delivery(
         "partition": partition,
         "received_at": received_at or f"{partition[:4]}-{partition[5:] or '01'}-15 12:00:00+00",
         "demo": demo,
+        "is_new": True,
     }
 
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import cache
@@ -14,6 +15,7 @@ import dagster as dg
 import pytest
 
 from goral_pipeline.landing import inbox, open_ledger
+from goral_pipeline.orchestration import automation
 from goral_pipeline.orchestration import run as orchestration
 from goral_pipeline.orchestration.build import build_defs
 from goral_pipeline.orchestration.partitions import RANGE_END, RANGE_START
@@ -45,10 +47,17 @@ def instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
 # ── schedules ────────────────────────────────────────────────────────────────────────────────────
 
 
-def asked(definitions: dg.Definitions, name: str, moment: datetime) -> list[dg.RunRequest]:
+def asked(
+    definitions: dg.Definitions,
+    name: str,
+    moment: datetime,
+    instance: dg.DagsterInstance | None = None,
+) -> list[dg.RunRequest]:
     schedule = definitions.resolve_schedule_def(name)
-    context = dg.build_schedule_context(scheduled_execution_time=moment)
-    return list(schedule(context))  # type: ignore[call-overload]
+    context = dg.build_schedule_context(instance, scheduled_execution_time=moment)
+    ticked = schedule.evaluate_tick(context)
+    assert ticked.run_requests or ticked.skip_message
+    return list(ticked.run_requests or [])
 
 
 def datasets(request: dg.RunRequest) -> set[str]:
@@ -92,7 +101,9 @@ def test_registers_and_editions_are_asked_for_by_their_own_kind(
     assert of_today.tags[RANGE_START] == "2024"
     assert datasets(late) == {"rvo/vehicles", "rvo/inhabitants"}
     assert (late.tags[RANGE_START], late.tags[RANGE_END]) == ("2022", "2024")
-    (editions,) = asked(definitions, "ingest_editions_quarterly", moment)
+    (editions,) = asked(
+        definitions, "ingest_editions_quarterly", datetime(2024, 5, 4, 5, tzinfo=UTC)
+    )
     assert editions.tags[RANGE_END] == "2024Q2"
 
 
@@ -113,6 +124,60 @@ def test_on_the_day_the_clock_changes_the_month_is_that_of_the_day(
     (request,) = asked(definitions, "ingest_months_daily", at)
     assert request.tags[RANGE_END] == moment[:7]
     assert str(request.run_key).startswith(moment[:10])
+
+
+def end_run_of(
+    instance: dg.DagsterInstance, schedule: str, request: dg.RunRequest, *, success: bool
+) -> None:
+    """As the daemon starts a run of a schedule, and as it ends."""
+    run = dg.DagsterRun(
+        job_name="ingest_months",
+        run_id=str(uuid.uuid4()),
+        tags={**request.tags, "dagster/schedule_name": schedule},
+    )
+    instance.add_run(run)
+    instance.report_run_failed(run)
+    if success:
+        instance.handle_run_event(
+            run.run_id,
+            dg.DagsterEvent(dg.DagsterEventType.RUN_SUCCESS.value, "ingest_months"),
+            datetime.now(UTC),
+        )
+
+
+def test_a_source_that_is_down_for_a_week_is_asked_once_a_day_until_it_answers(
+    definitions: dg.Definitions, tmp_path: Path
+) -> None:
+    name = "ingest_months_monthly"
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+
+        def on(day: int) -> list[dg.RunRequest]:
+            return asked(definitions, name, datetime(2022, 12, day, 5, tzinfo=UTC), instance)
+
+        assert on(2) == [], "never asked yet, so it has not failed"
+        (first,) = on(3)
+        end_run_of(instance, name, first, success=False)
+        for day in range(4, 10):
+            (again,) = on(day)
+            assert again.run_config == first.run_config
+            assert again.run_key != first.run_key
+            end_run_of(instance, name, again, success=day == 9)
+        assert on(10) == [], "it has answered"
+
+
+def test_what_fails_for_good_is_not_asked_for_without_end(
+    definitions: dg.Definitions, tmp_path: Path
+) -> None:
+    name = "ingest_months_monthly"
+    days = 0
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        for day in range(3, 32):
+            for request in asked(
+                definitions, name, datetime(2022, 12, day, 5, tzinfo=UTC), instance
+            ):
+                days += 1
+                end_run_of(instance, name, request, success=False)
+    assert days == 1 + automation.AGAIN_DAYS
 
 
 # ── the inbox ────────────────────────────────────────────────────────────────────────────────────

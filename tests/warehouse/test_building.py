@@ -88,6 +88,7 @@ def test_a_warehouse_tells_what_it_was_built_from(settings: Settings, ledger: Le
         "fingerprint": wanted.fingerprint,
         "demo": True,
         "judged_by": plausibility.fingerprint(),
+        "built_by": build.dbt_project_hash(),
     }
     with duckdb.connect(str(path), read_only=True) as con:
         files = con.execute("select relation, path, sha256 from main.build_inputs").fetchall()

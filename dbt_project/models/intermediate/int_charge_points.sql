@@ -1,5 +1,14 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    pre_hook="{{ forget_new_deliveries(ref('stg_ndw_dotnl__charge_points')) }}"
+) }}
+
 with charge_points as (
     select * from {{ ref('stg_ndw_dotnl__charge_points') }}
+    {% if is_incremental() %}
+        where is_new
+    {% endif %}
 ),
 
 locations as (
@@ -23,6 +32,9 @@ powers as (
             when max(power_kw) is not null then 'computed'
         end as power_origin
     from {{ ref('stg_ndw_dotnl__connectors') }}
+    {% if is_incremental() %}
+        where is_new
+    {% endif %}
     group by month, country_code, party_id, location_id, evse_uid
 ),
 

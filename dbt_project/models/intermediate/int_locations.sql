@@ -1,5 +1,14 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    pre_hook="{{ forget_new_deliveries(ref('stg_ndw_dotnl__locations')) }}"
+) }}
+
 with locations as (
     select * from {{ ref('stg_ndw_dotnl__locations') }}
+    {% if is_incremental() %}
+        where is_new
+    {% endif %}
 ),
 
 placements as (

@@ -4,5 +4,6 @@ select
     dataset,
     partition as period,
     received_at,
-    demo
+    demo,
+    is_new
 from {{ source('staged', 'deliveries') }}

@@ -25,7 +25,8 @@ final as (
         rows_staged.delivery_id,
         rows_staged.record_number,
         deliveries.received_at,
-        deliveries.demo
+        deliveries.demo,
+        deliveries.is_new
     from rows_staged
     inner join deliveries on rows_staged.delivery_id = deliveries.delivery_id
 )

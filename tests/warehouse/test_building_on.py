@@ -1,0 +1,109 @@
+"""A warehouse built on the one of before holds just what one built from nothing does."""
+
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from goral_pipeline import ingestion
+from goral_pipeline.demo import charge_points
+from goral_pipeline.landing import open_ledger
+from goral_pipeline.landing.ledger import Ledger
+from goral_pipeline.orchestration import run as orchestration
+from goral_pipeline.settings import Settings
+from goral_pipeline.warehouse import build
+from goral_pipeline.warehouse.placement import place_all
+
+LOCATIONS = "ndw_dotnl/locations"
+FIRST, *_, LAST = charge_points.PUBLISHED_MONTHS
+SNAPSHOTS = ("int_locations", "int_charge_points")
+
+
+def deliver(settings: Settings, ledger: Ledger, month: str, content_of: str, folder: Path) -> None:
+    file = folder / f"DEMO_{month}.json.gz"
+    file.write_bytes(charge_points.locations_gz(content_of))
+    assert ingestion.deliver(settings, ledger, LOCATIONS, month, file).state == "new"
+
+
+def run(settings: Settings) -> None:
+    outcome = orchestration.run_assets(settings, {}, fetch=False, progress=lambda _: None)
+    assert outcome.success, outcome.problems
+
+
+def new_deliveries(path: Path) -> set[str]:
+    """The partitions that the file being built knows as new."""
+    with duckdb.connect(str(path), read_only=True) as con:
+        rows = con.execute("select dataset, partition from staged.deliveries where is_new")
+        return {f"{dataset} {partition}" for dataset, partition in rows.fetchall()}
+
+
+def differing(one: Path, other: Path) -> dict[str, int]:
+    """The tables whose rows differ, and in how many."""
+    with duckdb.connect() as con:
+        con.execute(f"attach '{one}' as one (read_only); attach '{other}' as other (read_only)")
+        names = [
+            name
+            for (name,) in con.execute(
+                "select schema_name || '.' || table_name from duckdb_tables() "
+                "where database_name = 'one' and table_name <> 'build_info'"
+            ).fetchall()
+        ]
+        assert {f"intermediate.{name}" for name in SNAPSHOTS} < set(names)
+        found = {}
+        for name in names:
+            differ = con.execute(
+                f"select count(*) from ((from one.{name} except all from other.{name}) "
+                f"union all (from other.{name} except all from one.{name}))"
+            ).fetchall()
+            found[name] = differ[0][0]
+        return {name: number for name, number in found.items() if number}
+
+
+def test_built_on_another_it_is_as_built_from_nothing(
+    settings: Settings, ledger: Ledger, tmp_path: Path
+) -> None:
+    # A month corrected, and one more.
+    deliver(settings, ledger, LAST, FIRST, tmp_path)
+    deliver(settings, ledger, "2023-01", LAST, tmp_path)
+    run(settings)
+    path = settings.warehouse / build.FILE
+    built_on = path.rename(tmp_path / "built_on.duckdb")
+    run(settings)
+    assert differing(path, built_on) == {}
+    with duckdb.connect(str(path), read_only=True) as con:
+        months = con.execute("select distinct month from intermediate.int_charge_points")
+        assert len(months.fetchall()) == len(charge_points.PUBLISHED_MONTHS) + 1
+
+
+def test_only_what_changed_is_new(settings: Settings, ledger: Ledger, tmp_path: Path) -> None:
+    path = settings.warehouse / build.FILE
+    wanted = build.inputs(settings, ledger)
+    assert new_deliveries(build.prepare(settings, wanted, onto=path)) == set()
+    deliver(settings, ledger, LAST, FIRST, tmp_path)
+    place_all(settings, ledger)
+    wanted = build.inputs(settings, ledger)
+    assert new_deliveries(build.prepare(settings, wanted, onto=path)) == {f"{LOCATIONS} {LAST}"}
+    everything = {f"{row['dataset']} {row['partition']}" for row in wanted.deliveries}
+    assert new_deliveries(build.prepare(settings, wanted)) == everything
+
+
+def test_boundaries_that_change_make_the_snapshots_placed_in_them_new(
+    settings: Settings, newer_boundaries: None
+) -> None:
+    with open_ledger(settings) as ledger:
+        place_all(settings, ledger)
+        wanted = build.inputs(settings, ledger)
+    building = build.prepare(settings, wanted, onto=settings.warehouse / build.FILE)
+    snapshots = {f"{LOCATIONS} {month}" for month in charge_points.PUBLISHED_MONTHS}
+    assert new_deliveries(building) == snapshots | {"pdok/municipality_boundaries 2022"}
+
+
+def test_another_project_builds_from_nothing(
+    settings: Settings, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "dbt_project_hash", lambda: "another")
+    wanted = build.inputs(settings, ledger)
+    building = build.prepare(settings, wanted, onto=settings.warehouse / build.FILE)
+    assert len(new_deliveries(building)) == len(wanted.deliveries)
+    with duckdb.connect(str(building), read_only=True) as con:
+        assert con.execute("from duckdb_tables() where schema_name = 'marts'").fetchall() == []
