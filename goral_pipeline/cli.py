@@ -20,7 +20,13 @@ import typer
 from goral_pipeline.cli_output import Format, complain, print_rows, print_table, say
 from goral_pipeline.cli_quarantine import quarantine_app
 from goral_pipeline.cli_sources import sources_app
-from goral_pipeline.errors import GoralError, SettingsError, VerificationFailed
+from goral_pipeline.errors import (
+    DISK_FULL,
+    GoralError,
+    SettingsError,
+    VerificationFailed,
+    is_disk_full,
+)
 from goral_pipeline.landing import open_ledger
 from goral_pipeline.running import run_months
 from goral_pipeline.settings import Settings
@@ -70,7 +76,12 @@ def main() -> None:
         sys.exit(FAILED)
     except OSError as error:
         # No place on the disk, no right to a file, a port that is taken.
-        complain(f"the system refuses: {error}")
+        complain(DISK_FULL if is_disk_full(error) else f"the system refuses: {error}")
+        sys.exit(FAILED)
+    except Exception as error:
+        if not is_disk_full(error):
+            raise
+        complain(DISK_FULL)
         sys.exit(FAILED)
 
 

@@ -7,6 +7,17 @@ delivery, which may be personal.
 
 from __future__ import annotations
 
+import errno
+
+DISK_FULL = (
+    "the disk is full, or cannot be written: make room where GORAL_HOME is and run again; nothing "
+    "is half done, and what was in use still is"
+)
+_SAID_OF_A_FULL_DISK = (
+    *("database or disk is full", "disk I/O error"),  # SQLite
+    "No space left on device",
+)
+
 
 class GoralError(Exception):
     """A failure with a message for the reader; the command line prints it without a traceback."""
@@ -55,3 +66,14 @@ class VerificationFailed(GoralError):
         """Keep every problem found, one line each."""
         super().__init__("\n".join(problems))
         self.problems = problems
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether a failure, or what it came from, is a full disk; each library says it its own way."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        if any(said in str(error) for said in _SAID_OF_A_FULL_DISK):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from goral_pipeline import clock, durable
-from goral_pipeline.checks import expectations
+from goral_pipeline.checks import belonging, expectations
 from goral_pipeline.checks.expectations import Verdict
 from goral_pipeline.checks.reconciliation import reconcile, totals
 from goral_pipeline.contracts import Contract
@@ -29,7 +29,7 @@ from goral_pipeline.errors import (
     TransientHttpError,
 )
 from goral_pipeline.landing import inbox, store
-from goral_pipeline.sources import Source, registry
+from goral_pipeline.sources import Source, concessions, registry
 from goral_pipeline.sources.asking import Answer, Known, Question
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ def in_words(result: Ingested) -> str:
         f"{counts['quarantined']} quarantined"
         for table, counts in result.rows.items()
     )
-    text = ": ".join(part for part in (result.message, rows) if part)
+    doubts = f"doubtful: {'; '.join(result.doubts)}" if result.doubts else ""
+    text = ": ".join(part for part in (result.message, rows, doubts) if part)
     return f"{result.dataset} {result.partition} {result.state}" + (f": {text}" if text else "")
 
 
@@ -74,6 +75,8 @@ class Ingested:
     """Rows by table and outcome."""
     verdicts: tuple[Verdict, ...] = ()
     """What became of the expectations of the delivery that it speaks of."""
+    doubts: tuple[str, ...] = ()
+    """Why the delivery in use may be another partition's."""
     is_unanswered: bool = False
     """Whether it failed because the publisher gave no answer."""
 
@@ -307,8 +310,9 @@ def _bring_up_to_date(
         current = ledger.current(dataset, partition)[0]
         rows = _rows(settings, dataset, ledger.counts(current.staging_id))
         verdicts = _verdicts(settings, latest, current.fingerprint)
+        doubts = _doubts(settings, ledger, latest, ledger.months(current.staging_id))
         return Ingested(
-            dataset, partition, "unchanged", message, latest.delivery_id, rows, verdicts
+            dataset, partition, "unchanged", message, latest.delivery_id, rows, verdicts, doubts
         )
     try:
         staging = _stage(settings, latest)
@@ -327,7 +331,8 @@ def _bring_up_to_date(
     ledger.accept(staging)
     rows = _rows(settings, dataset, staging.counts)
     verdicts = _verdicts(settings, latest, staging.fingerprint)
-    return Ingested(dataset, partition, "new", message, latest.delivery_id, rows, verdicts)
+    doubts = _doubts(settings, ledger, latest, sorted({month for _, month, _ in staging.months}))
+    return Ingested(dataset, partition, "new", message, latest.delivery_id, rows, verdicts, doubts)
 
 
 def _rows(settings: Settings, dataset: str, counts: Iterable[Count]) -> dict[str, dict[str, int]]:
@@ -341,6 +346,18 @@ def _verdicts(settings: Settings, delivery: Delivery, fingerprint: str) -> tuple
     """What staging wrote of the expectations of a delivery; nothing where it could not read it."""
     name = f"{delivery.delivery_id}-{fingerprint}"
     return expectations.read(settings.quarantine / delivery.dataset / name)
+
+
+def _doubts(
+    settings: Settings, ledger: Ledger, delivery: Delivery, months: list[str]
+) -> tuple[str, ...]:
+    """Why a delivery in use may be another partition's than it was given for."""
+    same = ledger.partitions_with(delivery.dataset, delivery.content_key)
+    others = [partition for partition in same if partition != delivery.partition]
+    contract = source_of(settings, delivery.dataset).contract
+    ends = {one.concession: one.requests_until for one in concessions(settings.home_folder)}
+    end_day = ends.get(contract.source)
+    return tuple(belonging.doubts(contract, delivery.partition, months, others, end_day))
 
 
 def _stage(settings: Settings, delivery: Delivery) -> Staging:

@@ -467,6 +467,21 @@ class Ledger:
         )
         return [row["month"] for row in self._all(query)]
 
+    def partitions_with(self, dataset: str, content_key: str) -> list[str]:
+        """The partitions of a dataset whose delivery in use has that content."""
+        newest = (
+            sa.select(sa.func.max(_pointers.c.pointer_id))
+            .where(_pointers.c.dataset == dataset)
+            .group_by(_pointers.c.partition)
+        )
+        query = (
+            sa.select(_pointers.c.partition)
+            .select_from(_pointers.join(_stagings).join(_deliveries))
+            .where(_pointers.c.pointer_id.in_(newest), _deliveries.c.content_key == content_key)
+            .order_by(_pointers.c.partition)
+        )
+        return [row["partition"] for row in self._all(query)]
+
     # --- drops --------------------------------------------------------------------------------
 
     def add_drop(self, drop_id: str, manifest_sha256: str, fingerprint: str, demo: bool) -> None:

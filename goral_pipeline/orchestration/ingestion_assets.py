@@ -21,6 +21,8 @@ from goral_pipeline.sources import contracts
 
 EXPECTATIONS = "expectations"
 RECONCILIATION = "reconciliation"
+BELONGING = "belonging"
+BLOCKING = (EXPECTATIONS, RECONCILIATION)
 MOST_SHOWN = 100
 MOST_EXPLAINED = 12
 OWNERS = ["team:go-ral"]
@@ -173,7 +175,7 @@ def _column_schema(table: Table) -> dg.TableSchema:
 def _check_specs(
     staging: dg.AssetKey, partitions: dg.PartitionsDefinition[str]
 ) -> list[dg.AssetCheckSpec]:
-    """What holds a partition back: each is evaluated partition by partition."""
+    """What is checked of a partition, and holds it back or warns."""
     descriptions = {
         EXPECTATIONS: (
             "There are records, and no more than the contract's share is bad; and what each rule "
@@ -181,6 +183,9 @@ def _check_specs(
         ),
         RECONCILIATION: (
             "The newest delivery could be read, and every record of it is accounted for."
+        ),
+        BELONGING: (
+            "Dates and content of the delivery fit the partition that it was given for. Warns only."
         ),
     }
     with warnings.catch_warnings():
@@ -190,7 +195,7 @@ def _check_specs(
             dg.AssetCheckSpec(
                 name,
                 asset=staging,
-                blocking=True,
+                blocking=name in BLOCKING,
                 partitions_def=partitions,
                 description=description,
             )
@@ -210,7 +215,7 @@ def _evaluation(result: Ingested, staging: dg.AssetKey) -> dg.AssetCheckEvaluati
 
 
 def _check_results(results: list[Ingested], staging: dg.AssetKey) -> Iterator[dg.AssetCheckResult]:
-    """How both checks ended for the run."""
+    """How the checks ended for the run."""
     held_back = [result for result in results if _is_held_back(result)]
     otherwise = [r for r in results if r.state == "failed" and r not in held_back]
     for name, bad in ((EXPECTATIONS, held_back), (RECONCILIATION, otherwise)):
@@ -222,6 +227,14 @@ def _check_results(results: list[Ingested], staging: dg.AssetKey) -> Iterator[dg
             | {"partitions_checked": len(results)}
             | (_found(results) if name == EXPECTATIONS else {}),
         )
+    doubtful = {result.partition: "; ".join(result.doubts) for result in results if result.doubts}
+    yield dg.AssetCheckResult(
+        check_name=BELONGING,
+        asset_key=staging,
+        passed=not doubtful,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata=doubtful | {"partitions_checked": len(results)},
+    )
 
 
 def _is_held_back(result: Ingested) -> bool:

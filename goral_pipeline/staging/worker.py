@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, SpawnContext
 from typing import TYPE_CHECKING, TypeVar
 
-from goral_pipeline.errors import DeliveryRejected, StagingDied
+from goral_pipeline.errors import DISK_FULL, DeliveryRejected, StagingDied, is_disk_full
 
 if TYPE_CHECKING:
     from goral_pipeline.landing.ledger import Staging
@@ -117,7 +117,7 @@ def _work(
         answer.send(("rejected", f"reading it needs more memory than {memory_mib} MiB"))
     except Exception as error:  # noqa: BLE001
         # The words of a library's error may quote cells, so only its kind leaves this process.
-        answer.send(("failed", _where(error)))
+        answer.send(("failed", DISK_FULL if is_disk_full(error) else _where(error)))
 
 
 def _where(error: BaseException) -> str:

@@ -336,14 +336,18 @@ def _remove(path: Path) -> None:
 
 
 def _view(settings: Settings, contract: Contract, table: Table, wanted: Inputs) -> str:
+    """The rows of a staged table with the contract's columns.
+
+    By name, for files staged under an earlier version of the contract may have others.
+    """
     relation = contract.relation(table)
+    typed = ", ".join(f"null::{column.type} as {column.name}" for column in table.columns)
+    rows = f"select {typed} where false"
     paths = [settings.home_folder / f.path for f in wanted.files if f.relation == relation]
     if paths:
         listed = ", ".join(quote(str(path)) for path in paths)
-        rows = f"select * from read_parquet([{listed}], hive_partitioning = false)"
-    else:
-        typed = ", ".join(f"null::{column.type} as {column.name}" for column in table.columns)
-        rows = f"select {typed} where false"
+        files = f"read_parquet([{listed}], hive_partitioning = false, union_by_name = true)"
+        rows += f" union all by name select * from {files}"
     return f"create view staged.{relation} as {rows}"
 
 
