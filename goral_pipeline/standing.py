@@ -38,6 +38,8 @@ class Standing:
     is_overdue: bool
     left_behind: tuple[str, ...]
     """Partitions whose newest delivery is not in use, each with the reason."""
+    missing: tuple[str, ...]
+    """Partitions without a delivery between others that have one, where the past can be had."""
     commands: tuple[str, ...]
     """What to type to mend it."""
 
@@ -65,6 +67,10 @@ def _standing(contract: Contract, came: list[Delivery], in_use: set[str]) -> Sta
     commands = [
         f"goral quarantine retry {contract.dataset} --partition {partition}" for partition in behind
     ]
+    missing = _missing(contract, sorted(newest)) if not _is_demo(last) else []
+    if missing:
+        first, final = missing[0], missing[-1]
+        commands.append(f"goral run --only {contract.dataset} --from {first} --to {final}")
     if is_overdue:
         month = clock.current_month() if contract.is_snapshot else expected
         commands.append(f"goral run --only {contract.dataset} --from {month} --to {month}")
@@ -78,8 +84,21 @@ def _standing(contract: Contract, came: list[Delivery], in_use: set[str]) -> Sta
             f"{partition}: {delivery.problem or 'received and not yet staged'}"
             for partition, delivery in behind.items()
         ),
+        missing=tuple(missing),
         commands=tuple(commands),
     )
+
+
+def _missing(contract: Contract, there: list[str]) -> list[str]:
+    """The months between the first and the last that are not there; none of a snapshot's."""
+    if contract.is_snapshot or contract.partition != "month" or not there:
+        return []
+    known, month, found = set(there), there[-1], []
+    while month > there[0]:
+        month = clock.months_before(month, 1)
+        if month not in known:
+            found.append(month)
+    return found[::-1]
 
 
 def _due(contract: Contract, newest: str | None, last: Delivery | None) -> tuple[str | None, bool]:

@@ -23,7 +23,11 @@ from goral_pipeline.orchestration.ingestion_assets import (
     landing_key,
     staging_key,
 )
-from goral_pipeline.orchestration.operations import HEALTH_KEY, operations_assets
+from goral_pipeline.orchestration.operations import (
+    HEALTH_KEY,
+    freshness_checks,
+    operations_assets,
+)
 from goral_pipeline.orchestration.warehouse_assets import MANIFEST, warehouse_assets
 from goral_pipeline.settings import DBT_PROJECT
 from goral_pipeline.sources import contracts
@@ -73,7 +77,11 @@ def build_defs(
     """
     ensure_manifest()
     jobs, publishing = _jobs(settings)
-    health = dg.define_asset_job(HEALTH_JOB, selection=dg.AssetSelection.assets(HEALTH_KEY))
+    health = dg.define_asset_job(
+        HEALTH_JOB,
+        selection=dg.AssetSelection.assets(HEALTH_KEY) | freshness_checks(settings),
+        description="How the sources and the drop stand: what is overdue, missing or left behind.",
+    )
     return dg.Definitions(
         assets=[
             *ingestion_assets(settings),
@@ -97,14 +105,16 @@ def _jobs(settings: Settings) -> tuple[dict[Partition, Any], Any]:
     jobs = {
         kind: dg.define_asset_job(
             name,
-            selection=dg.AssetSelection.assets(*keys[kind]),
+            selection=dg.AssetSelection.assets(*keys[kind]) - freshness_checks(settings),
             description=f"One {kind} or a range of them: ask, land, stage, check.",
         )
         for kind, name in INGESTION_JOBS.items()
     }
     publishing = dg.define_asset_job(
         PUBLISHING_JOB,
-        selection=dg.AssetSelection.all() - dg.AssetSelection.assets(*ingestion, HEALTH_KEY),
+        selection=dg.AssetSelection.all()
+        - dg.AssetSelection.assets(*ingestion, HEALTH_KEY)
+        - freshness_checks(settings),
         description=(
             "From whatever was ingested: place locations, build the marts and publish. Run it "
             "after ingestion."

@@ -1,26 +1,36 @@
-"""How the sources stand, as an asset with the checks that say what to do.
+"""How the sources and the drop stand, as an asset and checks that say what to do.
 
 Belongs here: showing it in Dagster. Does not belong here: judging it (`standing`).
 """
 
 # No postponed annotations here: Dagster reads those of context.
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import dagster as dg
 
+from goral_pipeline.contracts import Contract
 from goral_pipeline.landing import open_ledger
+from goral_pipeline.orchestration.ingestion_assets import OWNERS, staging_key
+from goral_pipeline.orchestration.warehouse_assets import DROP_KEY
 from goral_pipeline.settings import Settings
+from goral_pipeline.sources import contracts
 from goral_pipeline.standing import Standing, standings
 
 HEALTH_KEY = dg.AssetKey(["operations", "source_health"])
 LEFT_BEHIND = "nothing_left_behind"
+MISSING = "nothing_missing"
 OVERDUE = "nothing_overdue"
+FRESH = "fresh"
+CURRENT = "current"
 
 
 def operations_assets(settings: Settings) -> list[dg.AssetsDefinition]:
-    """The health of the sources."""
+    """The health of the sources, how fresh each dataset is, and whether the drop is current."""
+    return [_source_health(settings), _freshness(settings)]
 
+
+def _source_health(settings: Settings) -> dg.AssetsDefinition:
     @dg.multi_asset(
         name="source_health",
         specs=[
@@ -28,7 +38,11 @@ def operations_assets(settings: Settings) -> list[dg.AssetsDefinition]:
                 HEALTH_KEY,
                 group_name="operations",
                 kinds={"python"},
-                description="Of each dataset what came last, what is overdue or left behind.",
+                owners=OWNERS,
+                description=(
+                    "Of each dataset what came last, what is overdue, missing or left behind, and "
+                    "the command that mends it."
+                ),
             )
         ],
         check_specs=[
@@ -36,6 +50,11 @@ def operations_assets(settings: Settings) -> list[dg.AssetsDefinition]:
                 LEFT_BEHIND,
                 asset=HEALTH_KEY,
                 description="The newest delivery of every partition is in use.",
+            ),
+            dg.AssetCheckSpec(
+                MISSING,
+                asset=HEALTH_KEY,
+                description="No month is without a delivery between others that have one.",
             ),
             dg.AssetCheckSpec(
                 OVERDUE,
@@ -50,28 +69,124 @@ def operations_assets(settings: Settings) -> list[dg.AssetsDefinition]:
         yield dg.MaterializeResult(
             asset_key=HEALTH_KEY,
             metadata={
-                "datasets": dg.MetadataValue.table([_record(one) for one in found])
-                if found
-                else "none",
+                "datasets": dg.MetadataValue.table([_record(one) for one in found]),
                 "left_behind": sum(len(one.left_behind) for one in found),
+                "missing": sum(len(one.missing) for one in found),
                 "overdue": sum(one.is_overdue for one in found),
             },
         )
-        behind = [one for one in found if one.left_behind]
-        late = [one for one in found if one.is_overdue]
-        yield _check(LEFT_BEHIND, behind, dg.AssetCheckSeverity.ERROR)
-        yield _check(OVERDUE, late, dg.AssetCheckSeverity.WARN)
+        error, warn = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
+        yield _check(LEFT_BEHIND, found, lambda one: one.left_behind, error)
+        yield _check(MISSING, found, lambda one: one.missing, warn)
+        yield _check(OVERDUE, found, _overdue, warn)
 
-    return [source_health]
+    return source_health
 
 
-def _check(name: str, bad: list[Standing], severity: dg.AssetCheckSeverity) -> dg.AssetCheckResult:
+def freshness_checks(settings: Settings) -> dg.AssetSelection:
+    """The checks that tell how fresh all is: they say something of today, not of what a run did."""
+    keys = [dg.AssetCheckKey(staging_key(contract.dataset), FRESH) for contract in _dated(settings)]
+    return dg.AssetSelection.checks(*keys, dg.AssetCheckKey(DROP_KEY, CURRENT))
+
+
+def _freshness(settings: Settings) -> dg.AssetsDefinition:
+    """Dagster's own freshness looks at when an asset was made, not at which partition is there."""
+    dated = _dated(settings)
+
+    @dg.multi_asset_check(
+        name="freshness",
+        specs=[
+            *(
+                dg.AssetCheckSpec(
+                    FRESH,
+                    asset=staging_key(contract.dataset),
+                    description=(
+                        f"What a {contract.cadence} cadence says should be there by now is there."
+                    ),
+                )
+                for contract in dated
+            ),
+            dg.AssetCheckSpec(
+                CURRENT,
+                asset=DROP_KEY,
+                description="The published drop is of just what the ledger points at.",
+            ),
+        ],
+        can_subset=True,
+    )
+    def freshness(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+        from goral_pipeline.publishing import drop
+
+        with open_ledger(settings) as ledger:
+            found = {one.dataset: one for one in standings(settings, ledger)}
+            came = bool(ledger.current())
+            is_current = not came or drop.is_up_to_date(settings, ledger)
+            left_out = drop.incomplete(ledger)
+        selected = context.selected_asset_check_keys
+        for contract in dated:
+            one = found[contract.dataset]
+            if dg.AssetCheckKey(staging_key(contract.dataset), FRESH) not in selected:
+                continue
+            yield dg.AssetCheckResult(
+                check_name=FRESH,
+                asset_key=staging_key(contract.dataset),
+                passed=not one.is_overdue,
+                severity=dg.AssetCheckSeverity.WARN,
+                metadata={
+                    "expected": one.expected or "none",
+                    "newest": one.newest or "never delivered",
+                    "to_do": "\n".join(one.commands) if one.is_overdue else "nothing",
+                },
+            )
+        if dg.AssetCheckKey(DROP_KEY, CURRENT) in selected:
+            yield dg.AssetCheckResult(
+                check_name=CURRENT,
+                asset_key=DROP_KEY,
+                passed=is_current,
+                severity=dg.AssetCheckSeverity.ERROR,
+                metadata={
+                    "left_out": "\n".join(left_out) or "none",
+                    "to_do": "nothing" if is_current else "goral run --no-fetch",
+                },
+            )
+
+    return freshness
+
+
+def _dated(settings: Settings) -> list[Contract]:
+    """Datasets whose cadence names a day: what comes once a quarter or year comes on none."""
+    every = contracts(settings.home_folder).values()
+    return [contract for contract in every if contract.cadence in ("daily", "monthly")]
+
+
+def _overdue(one: Standing) -> tuple[str, ...]:
+    return (f"{one.expected} was expected; the newest is {one.newest}",) if one.is_overdue else ()
+
+
+def _check(
+    name: str,
+    found: list[Standing],
+    wrong: Callable[[Standing], tuple[str, ...]],
+    severity: dg.AssetCheckSeverity,
+) -> dg.AssetCheckResult:
+    """Whether nothing is wrong with any dataset; of those with which, what it is and the mend."""
+    bad = [one for one in found if wrong(one)]
+    table = [
+        dg.TableRecord(
+            {
+                "dataset": one.dataset,
+                "what": "; ".join(wrong(one)),
+                "to_do": "; ".join(one.commands),
+            }
+        )
+        for one in bad
+    ]
     return dg.AssetCheckResult(
         check_name=name,
         asset_key=HEALTH_KEY,
         passed=not bad,
         severity=severity,
-        metadata={one.dataset: "\n".join([*one.left_behind, *one.commands]) for one in bad},
+        metadata={"datasets": dg.MetadataValue.table(table)} if table else {},
     )
 
 
@@ -80,9 +195,10 @@ def _record(one: Standing) -> dg.TableRecord:
         {
             "dataset": one.dataset,
             "newest": one.newest or "",
-            "received_at": f"{one.received_at:%Y-%m-%d %H:%M}" if one.received_at else "",
+            "received_at": f"{one.received_at:%Y-%m-%d %H:%M} UTC" if one.received_at else "",
             "expected": one.expected or "",
             "overdue": one.is_overdue,
+            "missing": ", ".join(one.missing),
             "left_behind": len(one.left_behind),
             "to_do": "; ".join(one.commands),
         }

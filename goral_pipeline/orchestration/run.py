@@ -23,7 +23,7 @@ from goral_pipeline.orchestration.ingestion_assets import (
     landing_key,
     staging_key,
 )
-from goral_pipeline.orchestration.operations import HEALTH_KEY
+from goral_pipeline.orchestration.operations import HEALTH_KEY, freshness_checks
 from goral_pipeline.orchestration.partitions import RANGE_END, RANGE_START
 from goral_pipeline.orchestration.telling import TELLING
 from goral_pipeline.orchestration.vanished import PROCESS_TAG, end_vanished_runs, process
@@ -83,11 +83,13 @@ def run_assets(
     """
     prepare_home(settings)
     assets = list(build_defs(settings=settings).assets or [])
+    fresh = freshness_checks(settings)
     problems: list[str] = []
     with dg.DagsterInstance.get() as instance, _telling(progress), held_open(instance):
         end_vanished_runs(instance)
         for datasets, first, last in _ranges(settings, partitions):
-            selection = [key for dataset in datasets for key in _keys(dataset)]
+            keys = [key for dataset in datasets for key in _keys(dataset)]
+            selection = dg.AssetSelection.assets(*keys) - fresh
             tags = {RANGE_START: first, RANGE_END: last}
             problems += _run(
                 instance, assets, selection, ingest_config(datasets, fetch=fetch), tags
@@ -95,7 +97,7 @@ def run_assets(
         every = contracts(settings.home_folder)
         ingestion = [key for dataset in every for key in _keys(dataset)]
         rest = dg.AssetSelection.all() - dg.AssetSelection.assets(*ingestion, HEALTH_KEY)
-        problems += _run(instance, assets, rest, {}, {})
+        problems += _run(instance, assets, rest - fresh, {}, {})
     return Outcome(not problems, tuple(problems))
 
 

@@ -2,9 +2,11 @@
 
 # No postponed annotations here: Dagster reads those of context and config.
 
+import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from graphlib import TopologicalSorter
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -29,6 +31,10 @@ DROP_KEY = dg.AssetKey(["publishing", "drop"])
 FIRST_FEW = 5
 WAREHOUSE = "warehouse"
 """The pool of what writes the warehouse or publishes from it: one step at a time."""
+COLUMN_SCHEMA = "dagster/column_schema"
+COLUMN_LINEAGE = "dagster/column_lineage"
+ROW_COUNT = "dagster/row_count"
+"""What Dagster shows of a table under these names."""
 MANIFEST = DBT_PROJECT / "target" / "manifest.json"
 
 
@@ -137,13 +143,23 @@ def warehouse_assets(settings: Settings) -> list[dg.AssetsDefinition]:
         teller(context)("building the warehouse with dbt")
         with build.one_builder(settings):
             os.environ |= build.dbt_environment(settings)
-            build.prepare(settings, wanted, onto=settings.warehouse / build.FILE)
-            yield from dbt.cli(
+            building = build.prepare(settings, wanted, onto=settings.warehouse / build.FILE)
+            invocation = dbt.cli(
                 list(build.DBT_BUILD),
                 context=context,
                 # Kept between runs, so that dbt takes in only what changed of its project.
                 target_path=settings.dbt_target,
-            ).stream()
+            )
+            # Told when all is built: what a table consists of is known only then.
+            made: list[Any] = []
+            try:
+                made.extend(invocation.stream())
+            except Exception:
+                yield from made
+                raise
+            facts = _facts(settings, building, invocation.target_path)
+            for event in made:
+                yield _with_facts(context, event, facts)
             build.swap_in(settings, wanted)
 
     # Judged when the warehouse was built; here it is told. It blocks nothing.
@@ -186,6 +202,68 @@ def warehouse_assets(settings: Settings) -> list[dg.AssetsDefinition]:
         )
 
     return [location_municipality, warehouse, plausibility, drop]
+
+
+def _facts(settings: Settings, building: Path, target: Path) -> dict[dg.AssetKey, dict[str, Any]]:
+    """Of each model what Dagster shows of a table: columns, rows, and where each column is from."""
+    from goral_pipeline.warehouse.lineage import describe
+
+    manifest = json.loads(MANIFEST.read_bytes())
+    compiled = {
+        (node["schema"], node["name"]): target / "compiled" / node["package_name"] / path
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "model" and (path := node["original_file_path"])
+    }
+    described = {
+        (node["schema"], node["name"]): {
+            name: column["description"] for name, column in node["columns"].items()
+        }
+        for node in manifest["nodes"].values()
+    }
+    datasets = _datasets_by_form(settings)
+    return {
+        _relation_keys(relation, datasets)[0]: {
+            COLUMN_SCHEMA: dg.TableSchema(
+                columns=[
+                    dg.TableColumn(name, kind, description=described[relation].get(name))
+                    for name, kind in table.columns.items()
+                ]
+            ),
+            COLUMN_LINEAGE: dg.TableColumnLineage(
+                {
+                    column: [
+                        dg.TableColumnDep(key, name)
+                        for origin, name in origins
+                        for key in _relation_keys(origin, datasets)
+                    ]
+                    for column, origins in table.origins.items()
+                }
+            ),
+        }
+        | ({} if table.rows is None else {ROW_COUNT: table.rows})
+        for relation, table in describe(building, compiled).items()
+    }
+
+
+def _relation_keys(
+    relation: tuple[str, str], datasets: Mapping[dg.AssetKey, list[dg.AssetKey]]
+) -> list[dg.AssetKey]:
+    """The assets behind a relation of the warehouse: of a form of dataset, every dataset of it."""
+    schema, name = relation
+    if schema != "staged":
+        return [dg.AssetKey(["warehouse", schema, name])]
+    key = _source_keys().get(name, dg.AssetKey(["ledger", name]))
+    return datasets.get(key, [key])
+
+
+def _with_facts(
+    context: dg.AssetExecutionContext, event: Any, facts: Mapping[dg.AssetKey, dict[str, Any]]
+) -> Any:
+    """An event of dbt with what is known of the table that it tells of."""
+    if not isinstance(event, dg.Output):
+        return event
+    known = facts.get(context.asset_key_for_output(event.output_name), {})
+    return event.with_metadata({**event.metadata, **known})
 
 
 def _mart_key(check: Check) -> dg.AssetKey:

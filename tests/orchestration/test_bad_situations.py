@@ -121,6 +121,7 @@ def test_a_source_that_is_down_keeps_what_it_gave_and_is_not_waited_for_month_af
 # ── a delivery that is corrected, or of another month ────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_a_month_delivered_twice_the_second_takes_the_place_of_the_first(
     settings: Settings, ledger: Ledger, tmp_path: Path
 ) -> None:
@@ -147,6 +148,7 @@ def test_a_delivery_of_another_month_is_doubted_and_says_of_which(
     assert later.doubts == ("there are rows of after 2022-06: of 2022-09",)
 
 
+@pytest.mark.slow
 def test_one_delivery_for_three_months_counts_once_and_is_doubted(
     settings: Settings, ledger: Ledger, tmp_path: Path
 ) -> None:
@@ -246,6 +248,7 @@ def test_a_full_disk_is_named_and_leaves_all_as_it_was(
 # ── two engineers ────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_two_engineers_start_one_backfill(settings: Settings, tmp_path: Path) -> None:
     for day in range(1, 6):
         folder = settings.inbox / REQUESTS / f"2022-{day + 4:02d}"
@@ -275,6 +278,7 @@ def test_two_engineers_start_one_backfill(settings: Settings, tmp_path: Path) ->
 # ── a contract that changes ──────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_partitions_staged_under_an_earlier_contract_stay_readable_until_staged_again(
     settings: Settings, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

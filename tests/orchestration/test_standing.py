@@ -10,7 +10,7 @@ import pytest
 from goral_pipeline import clock
 from goral_pipeline.landing import open_ledger
 from goral_pipeline.landing.ledger import Ledger
-from goral_pipeline.orchestration.operations import operations_assets
+from goral_pipeline.orchestration.build import HEALTH_JOB, build_defs
 from goral_pipeline.settings import Settings
 from goral_pipeline.standing import Standing, standings
 from tests.landing.records import receive, staging_of
@@ -119,19 +119,68 @@ def test_a_partition_left_behind_comes_with_its_reason_and_command(
     assert found.commands[0] == f"goral quarantine retry {REQUESTS} --partition 2022-07"
 
 
-def test_the_health_of_the_sources_is_an_asset_with_checks(
-    settings: Settings, ledger: Ledger
+@pytest.mark.parametrize(
+    ("dataset", "there", "missing"),
+    [
+        (REQUESTS, ["2022-06", "2022-07"], ()),
+        (REQUESTS, ["2022-06", "2022-09", "2022-11"], ("2022-07", "2022-08", "2022-10")),
+        # A snapshot's past cannot be had, and what comes on no known day lacks nothing.
+        (LOCATIONS, ["2022-06", "2022-09"], ()),
+        (EDITIONS, ["2022Q1", "2022Q4"], ()),
+    ],
+)
+def test_months_missing_between_others_are_told_with_the_command(
+    settings: Settings, ledger: Ledger, dataset: str, there: list[str], missing: tuple[str, ...]
 ) -> None:
-    def checks() -> dict[str, dg.AssetCheckEvaluation]:
-        with dg.instance_for_test() as instance:
-            ran = dg.materialize(operations_assets(settings), instance=instance)
-        assert ran.success, "it reports, and fails nothing"
-        return {check.check_name: check for check in ran.get_asset_check_evaluations()}
+    for partition in there:
+        take_in(ledger, dataset, partition)
+    found = stands(settings, ledger, dataset)
+    assert found.missing == missing
+    asks = f"goral run --only {dataset} --from 2022-07 --to 2022-10"
+    assert (asks in found.commands) == bool(missing)
 
-    assert all(check.passed for check in checks().values())
+
+def checks_of(settings: Settings) -> dict[tuple[str, str], dg.AssetCheckEvaluation]:
+    """How the checks of the sources' health, of freshness and of the drop end."""
+    definitions = build_defs(settings=settings)
+    with dg.instance_for_test() as instance:
+        job = definitions.resolve_job_def(HEALTH_JOB)
+        ran = job.execute_in_process(instance=instance)
+    assert ran.success, "it reports, and fails nothing"
+    return {
+        ("/".join(check.asset_key.path[1:]), check.check_name): check
+        for check in ran.get_asset_check_evaluations()
+    }
+
+
+def test_the_health_of_the_sources_is_an_asset_with_checks(
+    settings: Settings, ledger: Ledger, at: At
+) -> None:
+    found = checks_of(settings)
+    assert all(check.passed for check in found.values())
+    assert (REQUESTS, "fresh") in found
+    assert (EDITIONS, "fresh") not in found, "it comes on no known day"
+    take_in(ledger, REQUESTS, "2022-04")
+    take_in(ledger, REQUESTS, "2022-06")
     ledger.reject(receive(ledger, "bad").delivery_id, "found HTML")
-    found = checks()
-    assert not found["nothing_left_behind"].passed
-    told = str(found["nothing_left_behind"].metadata[REQUESTS].value)
+    at("2022-12-01T12:00")
+    found = checks_of(settings)
+    failed = {key for key, check in found.items() if not check.passed}
+    assert failed == {
+        ("source_health", "nothing_left_behind"),
+        ("source_health", "nothing_missing"),
+        ("source_health", "nothing_overdue"),
+        (REQUESTS, "fresh"),
+        ("drop", "current"),
+    }
+    told = str(found["source_health", "nothing_left_behind"].metadata["datasets"].value)
+    assert REQUESTS in told
     assert "2022-07: found HTML" in told
     assert "goral quarantine retry" in told
+    fresh = found[REQUESTS, "fresh"]
+    assert fresh.severity == dg.AssetCheckSeverity.WARN
+    assert fresh.metadata["expected"].value == "2022-10"
+    assert "goral run --only vattenfall/requests --from 2022-10" in str(
+        fresh.metadata["to_do"].value
+    )
+    assert found["drop", "current"].metadata["to_do"].value == "goral run --no-fetch"

@@ -1,7 +1,9 @@
 """A warehouse built on the one of before holds just what one built from nothing does."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
+import dagster as dg
 import duckdb
 import pytest
 
@@ -73,6 +75,41 @@ def test_built_on_another_it_is_as_built_from_nothing(
     with duckdb.connect(str(path), read_only=True) as con:
         months = con.execute("select distinct month from intermediate.int_charge_points")
         assert len(months.fetchall()) == len(charge_points.PUBLISHED_MONTHS) + 1
+    with dg.DagsterInstance.get() as instance:
+        _are_described(instance)
+
+
+def _are_described(instance: dg.DagsterInstance) -> None:
+    """Dagster knows the columns of what was built, its rows, and where each column is from."""
+
+    def metadata(*key: str) -> Mapping[str, dg.MetadataValue]:
+        event = instance.get_latest_materialization_event(dg.AssetKey(["warehouse", *key]))
+        assert event is not None
+        assert event.asset_materialization is not None
+        return event.asset_materialization.metadata
+
+    mart = metadata("marts", "mart_requests")
+    origin = dg.TableColumnDep(
+        dg.AssetKey(["warehouse", "intermediate", "int_request_states"]), "municipality_code"
+    )
+    lineage = mart["dagster/column_lineage"].value
+    assert isinstance(lineage, dg.TableColumnLineage)
+    assert lineage.deps_by_column["municipality_code"] == [origin]
+    rows = mart["dagster/row_count"].value
+    assert isinstance(rows, int)
+    assert rows > 0
+    schema = mart["dagster/column_schema"].value
+    assert isinstance(schema, dg.TableSchema)
+    assert {column.name for column in schema.columns} == set(lineage.deps_by_column)
+    assert all(column.description for column in schema.columns)
+
+    # Of a form of dataset every dataset is an origin.
+    lineage = metadata("staging", "stg_concession__requests")["dagster/column_lineage"].value
+    assert isinstance(lineage, dg.TableColumnLineage)
+    assert lineage.deps_by_column["requested_on"] == [
+        dg.TableColumnDep(dg.AssetKey(["staging", concession, "requests"]), "requested_on")
+        for concession in ("ecotap_allego", "vattenfall")
+    ]
 
 
 def test_only_what_changed_is_new(settings: Settings, ledger: Ledger, tmp_path: Path) -> None:
