@@ -20,8 +20,14 @@ from goral_pipeline.checks.reconciliation import reconcile, totals
 from goral_pipeline.contracts import Contract, staged
 from goral_pipeline.errors import DeliveryRejected, SettingsError
 from goral_pipeline.ingestion import check_partition, current_partition
-from goral_pipeline.settings import Settings, url_variable
-from goral_pipeline.sources import Source, drafting, registry, source_of_mapping
+from goral_pipeline.settings import Settings
+from goral_pipeline.sources import (
+    Source,
+    drafting,
+    lacking_to_ask,
+    registry,
+    source_of_mapping,
+)
 from goral_pipeline.sources.drafting import Draft, Wish
 from goral_pipeline.sources.mapping import Concession
 
@@ -31,9 +37,6 @@ if TYPE_CHECKING:
 MOST_RECORDS = 5
 MOST_FOUND = 3
 MIB = 1024 * 1024
-
-# Settings without which a publisher cannot be asked, though its address has a default.
-_NEEDED = {"rvo": "klimaatmonitor_api_key"}
 
 Row = dict[str, Any]
 
@@ -141,27 +144,17 @@ def check(settings: Settings, mapping: Path, file: Path, partition: str | None) 
 
 def _described(settings: Settings, source: Source) -> Row:
     contract = source.contract
+    lacking = lacking_to_ask(settings, source)
     return {
         "dataset": source.dataset,
         "partition": contract.partition,
         "kind": "snapshot" if contract.is_snapshot else "event",
         "from": contract.first_partition,
-        "asked": _asked(settings, source),
+        # Without the address, for that may hold a secret.
+        "asked": f"by hand, as {lacking} is not set" if lacking else "by URL",
         "contract": contract.id,
         "mappings": [_named(settings, layout.path) for layout in source.mappings],
     }
-
-
-def _asked(settings: Settings, source: Source) -> str:
-    """Whether the publisher can be asked; without the address, for that may hold a secret."""
-    if source.is_mapped:
-        needed, value = url_variable(source.dataset), settings.url_of(source.dataset)
-    elif source.contract.source in _NEEDED:
-        name = _NEEDED[source.contract.source]
-        needed, value = f"GORAL_{name.upper()}", getattr(settings, name)
-    else:
-        return "by URL"
-    return "by URL" if value else f"by hand, as {needed} is not set"
 
 
 def _named(settings: Settings, path: Path) -> str:

@@ -54,7 +54,7 @@ def in_words(result: Ingested) -> str:
         for table, counts in result.rows.items()
     )
     doubts = f"doubtful: {'; '.join(result.doubts)}" if result.doubts else ""
-    text = ": ".join(part for part in (result.message, rows, doubts) if part)
+    text = "; ".join(part for part in (rows, doubts, result.message) if part)
     return f"{result.dataset} {result.partition} {result.state}" + (f": {text}" if text else "")
 
 

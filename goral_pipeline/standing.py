@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from goral_pipeline import clock
-from goral_pipeline.sources import contracts
+from goral_pipeline.sources import lacking_to_ask, registry
 
 if TYPE_CHECKING:
     from goral_pipeline.contracts import Contract
@@ -40,8 +40,10 @@ class Standing:
     """Partitions whose newest delivery is not in use, each with the reason."""
     missing: tuple[str, ...]
     """Partitions without a delivery between others that have one, where the past can be had."""
+    is_demo: bool
+    """Whether the last delivery is invented; then nothing of it is overdue or missing."""
     commands: tuple[str, ...]
-    """What to type to mend it."""
+    """What to type to mend it, or where to put the file."""
 
 
 def standings(settings: Settings, ledger: Ledger) -> list[Standing]:
@@ -54,12 +56,19 @@ def standings(settings: Settings, ledger: Ledger) -> list[Standing]:
         deliveries.setdefault(delivery.dataset, []).append(delivery)
     in_use = {current.delivery.delivery_id for current in ledger.current()}
     return [
-        _standing(contract, deliveries.get(dataset, []), in_use)
-        for dataset, contract in contracts(settings.home_folder).items()
+        _standing(
+            source.contract,
+            deliveries.get(dataset, []),
+            in_use,
+            is_asked=lacking_to_ask(settings, source) is None,
+        )
+        for dataset, source in registry(settings.home_folder).items()
     ]
 
 
-def _standing(contract: Contract, came: list[Delivery], in_use: set[str]) -> Standing:
+def _standing(
+    contract: Contract, came: list[Delivery], in_use: set[str], *, is_asked: bool
+) -> Standing:
     newest = {delivery.partition: delivery for delivery in came}
     behind = {key: d for key, d in sorted(newest.items()) if d.delivery_id not in in_use}
     last = max(came, key=lambda delivery: delivery.received_at, default=None)
@@ -69,11 +78,10 @@ def _standing(contract: Contract, came: list[Delivery], in_use: set[str]) -> Sta
     ]
     missing = _missing(contract, sorted(newest)) if not _is_demo(last) else []
     if missing:
-        first, final = missing[0], missing[-1]
-        commands.append(f"goral run --only {contract.dataset} --from {first} --to {final}")
+        commands.append(_to_get(contract, is_asked, missing[0], missing[-1]))
     if is_overdue:
-        month = clock.current_month() if contract.is_snapshot else expected
-        commands.append(f"goral run --only {contract.dataset} --from {month} --to {month}")
+        month = clock.current_month() if contract.is_snapshot else str(expected)
+        commands.append(_to_get(contract, is_asked, month, month))
     return Standing(
         dataset=contract.dataset,
         newest=max(newest, default=None),
@@ -85,8 +93,17 @@ def _standing(contract: Contract, came: list[Delivery], in_use: set[str]) -> Sta
             for partition, delivery in behind.items()
         ),
         missing=tuple(missing),
+        is_demo=_is_demo(last),
         commands=tuple(commands),
     )
+
+
+def _to_get(contract: Contract, is_asked: bool, first: str, last: str) -> str:
+    """How to get what is not there: the publisher is asked, or a file is put down."""
+    if is_asked:
+        return f"goral run --only {contract.dataset} --from {first} --to {last}"
+    which = first if first == last else f"<{first} to {last}>"
+    return f"put its file in inbox/{contract.dataset}/{which}/, or goral deliver {contract.dataset}"
 
 
 def _missing(contract: Contract, there: list[str]) -> list[str]:

@@ -43,8 +43,8 @@ nothing."""
 AGAIN_DAYS = 14
 """For so many days after it is asked again, once a day, what failed: a publisher that was down, or
 that puts a better file in the place of one that was rejected."""
-ASKED_BACK = "goral/asked_back"
-"""Tag of a run that a schedule started: how many months back it asks."""
+DATASET = "goral/dataset"
+"""Tag of a run that a schedule started. A run each: what fails of one is not shown of another."""
 SCHEDULE = "dagster/schedule_name"
 """Dagster's own tag of such a run."""
 
@@ -87,11 +87,12 @@ def _schedule(
     settings: Settings, cadence: Cadence, job: Job, asked: list[Contract]
 ) -> dg.ScheduleDefinition:
     datasets = sorted(contract.dataset for contract in asked)
-    late: dict[int, list[str]] = defaultdict(list)
-    for contract in asked:
-        late[contract.late_months].append(contract.dataset)
     day = DAY_OF_MONTH.get(cadence)
-    when = f"on day {day} of the month, for {AGAIN_DAYS} days again what failed" if day else "daily"
+    when = (
+        f"Looks daily, asks on day {day} of the month, and for {AGAIN_DAYS} days again what failed."
+        if day
+        else "Asks daily."
+    )
     name = f"{job.name}_{cadence}"
 
     @dg.schedule(
@@ -99,7 +100,7 @@ def _schedule(
         job=job,
         cron_schedule=CRON[cadence],
         execution_timezone=str(clock.PROGRAMME_ZONE),
-        description=f"Asks {', '.join(datasets)}, {when}; lands, stages and checks what is new.",
+        description=f"{when} A run each for {', '.join(datasets)}: land, stage, check what is new.",
     )
     def ask(
         context: dg.ScheduleEvaluationContext,
@@ -108,16 +109,24 @@ def _schedule(
         month = moment.strftime("%Y-%m")
         days_after = moment.day - day if day else 0
         requests = 0
-        for months, together in sorted(late.items()):
-            tags = {ASKED_BACK: str(months)}
+        for contract in sorted(asked, key=lambda one: one.dataset):
+            tags = {DATASET: contract.dataset}
             again = 0 < days_after <= AGAIN_DAYS and _last_failed(context.instance, name, tags)
             if days_after and not again:
                 continue
-            first = clock.months_before(month, months)
-            partitions = planning.partitions(settings, first, month, together)
-            if any(partitions.values()):
+            first = clock.months_before(month, contract.late_months)
+            partitions = planning.partitions(settings, first, month, [contract.dataset])
+            if keys := partitions[contract.dataset]:
                 requests += 1
-                yield _request(partitions, tags, run_key=f"{moment:%Y-%m-%d}/{months}")
+                yield dg.RunRequest(
+                    run_key=f"{moment:%Y-%m-%d}/{contract.dataset}",
+                    run_config=ingest_config([contract.dataset], fetch=True),
+                    asset_selection=[
+                        landing_key(contract.dataset),
+                        staging_key(contract.dataset),
+                    ],
+                    tags=tags | {RANGE_START: keys[0], RANGE_END: keys[-1]},
+                )
         if not requests:
             yield dg.SkipReason(f"asked on day {day} of the month; nothing of it to ask again")
 
@@ -129,19 +138,6 @@ def _last_failed(instance: dg.DagsterInstance, schedule: str, tags: dict[str, st
     of_it = dg.RunsFilter(tags=tags | {SCHEDULE: schedule})
     last = instance.get_runs(of_it, limit=1)
     return [run.status for run in last] == [dg.DagsterRunStatus.FAILURE]
-
-
-def _request(
-    partitions: dict[str, list[str]], tags: dict[str, str], *, run_key: str
-) -> dg.RunRequest:
-    """One run that asks for some datasets, from the first to the last of their partitions."""
-    every = sorted(key for keys in partitions.values() for key in keys)
-    return dg.RunRequest(
-        run_key=run_key,
-        run_config=ingest_config(partitions, fetch=True),
-        asset_selection=[key(name) for name in partitions for key in (landing_key, staging_key)],
-        tags=tags | {RANGE_START: every[0], RANGE_END: every[-1]},
-    )
 
 
 def _inbox(settings: Settings, jobs: Jobs) -> dg.SensorDefinition:

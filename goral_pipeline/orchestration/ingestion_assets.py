@@ -2,28 +2,24 @@
 
 # No postponed annotations here: Dagster reads those of context and config.
 
-import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
-from goral_pipeline.checks.expectations import Verdict
 from goral_pipeline.contracts import Contract, Table
 from goral_pipeline.ingestion import Ingested, in_words, ingest_all
 from goral_pipeline.landing import open_ledger
 from goral_pipeline.orchestration.event_log import held_open
+from goral_pipeline.orchestration.ingestion_checks import check_specs, evaluations
 from goral_pipeline.orchestration.partitions import partitions_of
-from goral_pipeline.orchestration.telling import teller
+from goral_pipeline.orchestration.telling import TELLING
 from goral_pipeline.orchestration.vanished import mark_process
 from goral_pipeline.settings import Settings
 from goral_pipeline.sources import contracts
 
-EXPECTATIONS = "expectations"
-RECONCILIATION = "reconciliation"
-BELONGING = "belonging"
-BLOCKING = (EXPECTATIONS, RECONCILIATION)
-MOST_SHOWN = 100
 MOST_EXPLAINED = 12
 OWNERS = ["team:go-ral"]
 
@@ -31,8 +27,9 @@ OWNERS = ["team:go-ral"]
 class IngestConfig(dg.Config):
     """How a run ingests."""
 
-    fetch: bool = True
-    """Ask the publishers; without it only what was delivered is staged."""
+    fetch: bool = Field(
+        True, description="Ask the publisher; without it only what was delivered is staged."
+    )
 
 
 def ingest_config(datasets: Iterable[str], *, fetch: bool) -> dict[str, Any]:
@@ -73,8 +70,9 @@ def _dataset_assets(settings: Settings, contract: Contract) -> dg.AssetsDefiniti
             dg.AssetSpec(
                 landing,
                 group_name="landing",
-                kinds={"file"},
-                description=f"Deliveries of {dataset} as they came. {contract.name}.",
+                # The source too, for a node of the graph shows only the end of its key.
+                kinds={contract.source, "file"},
+                description=f"{contract.name}: deliveries of {dataset} as they came.",
                 partitions_def=partitions,
                 skippable=True,
                 owners=OWNERS,
@@ -84,7 +82,7 @@ def _dataset_assets(settings: Settings, contract: Contract) -> dg.AssetsDefiniti
                 staging,
                 deps=[landing],
                 group_name="staging",
-                kinds={"parquet", "duckdb"},
+                kinds={contract.source, "parquet"},
                 description=contract.description["purpose"],
                 partitions_def=partitions,
                 skippable=True,
@@ -97,41 +95,57 @@ def _dataset_assets(settings: Settings, contract: Contract) -> dg.AssetsDefiniti
                 },
             ),
         ],
-        check_specs=_check_specs(staging, partitions),
+        check_specs=check_specs(staging, partitions),
+        can_subset=True,
         backfill_policy=dg.BackfillPolicy.single_run(),
         # A publisher is asked by one run at a time.
         pool=contract.source,
     )
     def ingest_dataset(
         context: dg.AssetExecutionContext, config: IngestConfig
-    ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
+    ) -> Iterator[dg.MaterializeResult]:
         mark_process(context)
-        tell = teller(context)
-
-        def progress(result: Ingested) -> None:
-            tell(in_words(result))
-            # Now, while others are staged, for an event takes its time.
-            if result.verdicts and not context.has_partition_key:
-                context.log_event(_evaluation(result, staging))
-
         months = [key for key in context.partition_keys if key >= contract.first_partition]
+        # Only staging was chosen: what there is, again.
+        fetch = config.fetch and landing in context.selected_asset_keys
         with held_open(context.instance):
             with open_ledger(settings) as ledger:
                 results = ingest_all(
-                    settings,
-                    ledger,
-                    dataset,
-                    months,
-                    fetch=config.fetch,
-                    progress=progress,
+                    settings, ledger, dataset, months, fetch=fetch, progress=_progress(context)
                 )
-            yield from _check_results(results, staging)
             yield from _materializations(context, results, landing, staging)
+            for evaluation in evaluations(context.instance, staging, results):
+                context.log_event(evaluation)
+            context.log.info(_summary(results))
         failed = [result for result in results if result.state == "failed"]
         if failed:
             raise dg.Failure(_failure(dataset, failed, len(results)), allow_retries=False)
 
     return ingest_dataset
+
+
+def _progress(context: dg.AssetExecutionContext) -> Callable[[Ingested], None]:
+    """Tell of each partition; to Dagster's log only what is not as it was, for each line costs."""
+
+    def tell(result: Ingested) -> None:
+        text = in_words(result)
+        TELLING.info(text)
+        if result.state == "failed":
+            context.log.error(text)
+        elif result.doubts:
+            context.log.warning(text)
+        elif result.state == "new":
+            context.log.info(text)
+
+    return tell
+
+
+def _summary(results: Sequence[Ingested]) -> str:
+    """How many partitions ended how, and which have no delivery."""
+    states = Counter(result.state for result in results)
+    text = ", ".join(f"{number} {state}" for state, number in sorted(states.items()))
+    missing = [result.partition for result in results if result.state == "missing"]
+    return f"{text}; no delivery: {', '.join(missing)}" if missing else text or "no partition"
 
 
 def _failure(dataset: str, failed: Sequence[Ingested], number: int) -> str:
@@ -172,103 +186,6 @@ def _column_schema(table: Table) -> dg.TableSchema:
     )
 
 
-def _check_specs(
-    staging: dg.AssetKey, partitions: dg.PartitionsDefinition[str]
-) -> list[dg.AssetCheckSpec]:
-    """What is checked of a partition, and holds it back or warns."""
-    descriptions = {
-        EXPECTATIONS: (
-            "There are records, and no more than the contract's share is bad; and what each rule "
-            "of the contract found: rows that break one are quarantined."
-        ),
-        RECONCILIATION: (
-            "The newest delivery could be read, and every record of it is accounted for."
-        ),
-        BELONGING: (
-            "Dates and content of the delivery fit the partition that it was given for. Warns only."
-        ),
-    }
-    with warnings.catch_warnings():
-        # Checks by partition are new; should they change, so does the pinned version.
-        warnings.simplefilter("ignore", dg.PreviewWarning)
-        return [
-            dg.AssetCheckSpec(
-                name,
-                asset=staging,
-                blocking=name in BLOCKING,
-                partitions_def=partitions,
-                description=description,
-            )
-            for name, description in descriptions.items()
-        ]
-
-
-def _evaluation(result: Ingested, staging: dg.AssetKey) -> dg.AssetCheckEvaluation:
-    """How a partition of a run of several fared; in a run of one the result says it."""
-    return dg.AssetCheckEvaluation(
-        asset_key=staging,
-        check_name=EXPECTATIONS,
-        passed=not _is_held_back(result),
-        partition=result.partition,
-        metadata=_found([result]),
-    )
-
-
-def _check_results(results: list[Ingested], staging: dg.AssetKey) -> Iterator[dg.AssetCheckResult]:
-    """How the checks ended for the run."""
-    held_back = [result for result in results if _is_held_back(result)]
-    otherwise = [r for r in results if r.state == "failed" and r not in held_back]
-    for name, bad in ((EXPECTATIONS, held_back), (RECONCILIATION, otherwise)):
-        yield dg.AssetCheckResult(
-            check_name=name,
-            asset_key=staging,
-            passed=not bad,
-            metadata={result.partition: result.message for result in bad}
-            | {"partitions_checked": len(results)}
-            | (_found(results) if name == EXPECTATIONS else {}),
-        )
-    doubtful = {result.partition: "; ".join(result.doubts) for result in results if result.doubts}
-    yield dg.AssetCheckResult(
-        check_name=BELONGING,
-        asset_key=staging,
-        passed=not doubtful,
-        severity=dg.AssetCheckSeverity.WARN,
-        metadata=doubtful | {"partitions_checked": len(results)},
-    )
-
-
-def _is_held_back(result: Ingested) -> bool:
-    """Whether the gate did not let the delivery pass."""
-    return any(v.severity == "critical" and not v.success for v in result.verdicts)
-
-
-def _found(results: Sequence[Ingested]) -> dict[str, Any]:
-    """What expectations found: how many, and of those that failed which, how often and where."""
-    broken = [(r.partition, v) for r in results for v in r.verdicts if not v.success]
-    shown = sorted(broken, key=lambda entry: entry[1].severity)[:MOST_SHOWN]
-    facts: dict[str, Any] = {
-        "evaluated": sum(len(result.verdicts) for result in results),
-        "failed": len(broken),
-        "violations": sum(v.violations for _, v in broken if v.severity == "warning"),
-    }
-    if shown:
-        facts["what_failed"] = dg.MetadataValue.table([_record(*entry) for entry in shown])
-    return facts
-
-
-def _record(partition: str, verdict: Verdict) -> dg.TableRecord:
-    return dg.TableRecord(
-        {
-            "partition": partition,
-            "table": verdict.table,
-            "rule": verdict.rule,
-            "severity": verdict.severity,
-            "violations": verdict.violations,
-            "first_records": ", ".join(map(str, verdict.records)),
-        }
-    )
-
-
 def _materializations(
     context: dg.AssetExecutionContext,
     results: list[Ingested],
@@ -283,7 +200,7 @@ def _materializations(
     landed = {r.partition: _facts(r) for r in results if r.delivery_id is not None}
     passed = {r.partition: _facts(r) for r in results if r.state in ("new", "unchanged")}
     for key, there in ((landing, landed), (staging, passed)):
-        if set(there) == set(context.partition_keys):
+        if set(there) == set(context.partition_keys) and key in context.selected_asset_keys:
             for partition, facts in there.items():
                 context.add_asset_metadata(facts, asset_key=key, partition_key=partition)
             yield dg.MaterializeResult(asset_key=key)
@@ -306,7 +223,7 @@ def _facts(result: Ingested) -> dict[str, str | int | float]:
     series: dict[str, int | float] = {}
     if total := sum(records.values()):
         series = {
-            "dagster/row_count": records.get("accepted", 0),
+            "dagster/partition_row_count": records.get("accepted", 0),
             "quarantined_pct": round(100 * records.get("quarantined", 0) / total, 3),
         }
-    return {"delivery": result.delivery_id or "", "state": result.state, **series, **counts}
+    return {"delivery": result.delivery_id or "", **series, **counts}

@@ -69,7 +69,9 @@ def _source_health(settings: Settings) -> dg.AssetsDefinition:
         yield dg.MaterializeResult(
             asset_key=HEALTH_KEY,
             metadata={
-                "datasets": dg.MetadataValue.table([_record(one) for one in found]),
+                "datasets": dg.MetadataValue.table(
+                    [_record(one) for one in sorted(found, key=lambda one: not one.commands)]
+                ),
                 "left_behind": sum(len(one.left_behind) for one in found),
                 "missing": sum(len(one.missing) for one in found),
                 "overdue": sum(one.is_overdue for one in found),
@@ -79,6 +81,12 @@ def _source_health(settings: Settings) -> dg.AssetsDefinition:
         yield _check(LEFT_BEHIND, found, lambda one: one.left_behind, error)
         yield _check(MISSING, found, lambda one: one.missing, warn)
         yield _check(OVERDUE, found, _overdue, warn)
+        if behind := [one.dataset for one in found if one.left_behind]:
+            # A run that succeeds wakes nobody.
+            raise dg.Failure(
+                f"left behind: {', '.join(behind)}; the check {LEFT_BEHIND} says what to do",
+                allow_retries=False,
+            )
 
     return source_health
 
@@ -186,20 +194,29 @@ def _check(
         asset_key=HEALTH_KEY,
         passed=not bad,
         severity=severity,
-        metadata={"datasets": dg.MetadataValue.table(table)} if table else {},
+        metadata={"found": len(bad)}
+        | ({"datasets": dg.MetadataValue.table(table)} if table else {}),
     )
 
 
 def _record(one: Standing) -> dg.TableRecord:
+    """One dataset as a row, what matters most first."""
+    troubles = {
+        "left behind": one.left_behind,
+        "missing": one.missing,
+        "overdue": one.is_overdue,
+    }
+    state = [name for name, is_so in troubles.items() if is_so]
+    if not state:
+        state = ["never delivered" if one.newest is None else "demo" if one.is_demo else "good"]
+    received = one.received_at
     return dg.TableRecord(
         {
             "dataset": one.dataset,
-            "newest": one.newest or "",
-            "received_at": f"{one.received_at:%Y-%m-%d %H:%M} UTC" if one.received_at else "",
-            "expected": one.expected or "",
-            "overdue": one.is_overdue,
-            "missing": ", ".join(one.missing),
-            "left_behind": len(one.left_behind),
+            "state": ", ".join(state),
             "to_do": "; ".join(one.commands),
+            "newest": one.newest or "",
+            "expected": one.expected or "",
+            "received_at": f"{received:%Y-%m-%d %H:%M} UTC" if received else "",
         }
     )

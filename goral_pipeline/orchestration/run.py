@@ -36,6 +36,9 @@ INSTANCE = """\
 # Written by `goral` where it was missing; change it as you like.
 telemetry:
   enabled: false
+# No question for an e-mail address in each new browser.
+nux:
+  enabled: false
 # Runs may go side by side; a pool (a publisher, the warehouse) takes one step of them at a time.
 concurrency:
   runs:
@@ -49,6 +52,11 @@ run_monitoring:
   start_timeout_seconds: 300
   max_runtime_seconds: 21600
   free_slots_after_run_end_seconds: 60
+# What was killed may pass when it is run again, and is, once. What failed would fail again.
+run_retries:
+  enabled: true
+  max_retries: 1
+  retry_on_asset_or_op_failure: false
 """
 
 

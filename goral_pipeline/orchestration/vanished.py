@@ -6,6 +6,7 @@ what a run does.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import socket
 from pathlib import Path
@@ -20,7 +21,7 @@ _START_TIME = 19
 
 def process() -> str:
     """This process, told from any other that was or will be given its number."""
-    return f"{socket.gethostname()}:{os.getpid()}:{_started(os.getpid())}"
+    return f"{_machine()}:{os.getpid()}:{_started(os.getpid())}"
 
 
 def mark_process(context: dg.AssetExecutionContext) -> None:
@@ -52,7 +53,7 @@ def end_vanished_runs(instance: dg.DagsterInstance) -> list[str]:
 def is_running(told: str) -> bool:
     """Whether a process, as `process` told it, is there; of another machine's it is assumed."""
     host, number, started = told.rsplit(":", 2)
-    if host != socket.gethostname():
+    if host != _machine():
         return True
     try:
         os.kill(int(number), 0)
@@ -61,6 +62,11 @@ def is_running(told: str) -> bool:
     except PermissionError:
         return True
     return _started(int(number)) == started
+
+
+def _machine() -> str:
+    """This machine, told from others without its name."""
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
 
 
 def _started(number: int) -> str:

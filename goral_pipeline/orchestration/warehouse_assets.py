@@ -18,9 +18,9 @@ from dagster_dbt import (
 )
 
 from goral_pipeline.checks.plausibility import CHECKS, Check
-from goral_pipeline.contracts import Contract, derived, staged
+from goral_pipeline.contracts import Contract, derived, published, staged
 from goral_pipeline.landing import open_ledger
-from goral_pipeline.orchestration.ingestion_assets import staging_key
+from goral_pipeline.orchestration.ingestion_assets import OWNERS, staging_key
 from goral_pipeline.orchestration.telling import teller
 from goral_pipeline.orchestration.vanished import mark_process
 from goral_pipeline.settings import DBT_PROJECT, Settings
@@ -29,9 +29,11 @@ from goral_pipeline.sources import contracts
 PLACEMENT_KEY = dg.AssetKey(["staging", "derived", "location_municipality"])
 DROP_KEY = dg.AssetKey(["publishing", "drop"])
 FIRST_FEW = 5
+SHOWN_OF_A_FINDING = ("dataset", "period", "area_code", "observed", "expected", "message")
 WAREHOUSE = "warehouse"
 """The pool of what writes the warehouse or publishes from it: one step at a time."""
 COLUMN_SCHEMA = "dagster/column_schema"
+TABLE_NAME = "dagster/table_name"
 COLUMN_LINEAGE = "dagster/column_lineage"
 ROW_COUNT = "dagster/row_count"
 """What Dagster shows of a table under these names."""
@@ -54,7 +56,15 @@ class Translator(DagsterDbtTranslator):
         upstream = [
             key for dep in spec.deps for key in self._datasets.get(dep.asset_key, [dep.asset_key])
         ]
-        return spec.replace_attributes(deps=dict.fromkeys(upstream))
+        # Without the file that dbt parsed or builds it in.
+        table = {TABLE_NAME: ".".join(spec.key.path[1:])}
+        return spec.replace_attributes(
+            deps=dict.fromkeys(upstream), owners=OWNERS, metadata={**spec.metadata, **table}
+        )
+
+    def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
+        """What the project says of it; its SQL is in the project."""
+        return str(dbt_resource_props.get("description") or "")
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
         """`warehouse/<schema>/<model>`; for a source the staged dataset that holds it."""
@@ -94,11 +104,12 @@ def _source_keys() -> dict[str, dg.AssetKey]:
     }
 
 
-def warehouse_assets(settings: Settings) -> list[dg.AssetsDefinition]:
+def warehouse_assets(settings: Settings) -> list[dg.AssetsDefinition | dg.AssetSpec]:
     """Placement, dbt, plausibility and drop: not by month, for each looks at all pointers."""
 
     @dg.asset(
         key=PLACEMENT_KEY,
+        owners=OWNERS,
         deps=[staging_key("ndw_dotnl/locations"), staging_key("pdok/municipality_boundaries")],
         group_name="staging",
         kinds={"python", "parquet"},
@@ -165,7 +176,17 @@ def warehouse_assets(settings: Settings) -> list[dg.AssetsDefinition]:
     # Judged when the warehouse was built; here it is told. It blocks nothing.
     @dg.multi_asset_check(
         name="plausibility",
-        specs=[dg.AssetCheckSpec(check.name, asset=_mart_key(check)) for check in CHECKS],
+        specs=[
+            dg.AssetCheckSpec(
+                check.name,
+                asset=_mart_key(check),
+                description=(
+                    f"Plausible is {check.bound} the threshold (in {check.unit}) that "
+                    "goral_pipeline/checks/thresholds.yaml gives. It warns and blocks nothing."
+                ),
+            )
+            for check in CHECKS
+        ],
         can_subset=True,
     )
     def plausibility(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
@@ -179,10 +200,11 @@ def warehouse_assets(settings: Settings) -> list[dg.AssetsDefinition]:
 
     @dg.asset(
         key=DROP_KEY,
-        deps=[warehouse],
+        deps=_published_keys(),
         group_name="publishing",
         pool=WAREHOUSE,
         kinds={"parquet"},
+        owners=OWNERS,
         description="The drop for NDW: written whole, verified, then pointed to in one step.",
     )
     def drop(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
@@ -195,13 +217,13 @@ def warehouse_assets(settings: Settings) -> list[dg.AssetsDefinition]:
             metadata={
                 "drop": result.drop,
                 "new": result.is_new,
-                "demo": result.demo,
+                "holds_demo_data": result.demo,
                 "files": result.files,
                 "rows": result.rows,
             }
         )
 
-    return [location_municipality, warehouse, plausibility, drop]
+    return [*_ledger_specs(), location_municipality, warehouse, plausibility, drop]
 
 
 def _facts(settings: Settings, building: Path, target: Path) -> dict[dg.AssetKey, dict[str, Any]]:
@@ -266,6 +288,26 @@ def _with_facts(
     return event.with_metadata({**event.metadata, **known})
 
 
+def _published_keys() -> list[dg.AssetKey]:
+    """The marts that a drop is made of."""
+    every = (contract for contract in published().values() if contract.is_published)
+    return [dg.AssetKey(["warehouse", "marts", contract.tables[0].name]) for contract in every]
+
+
+def _ledger_specs() -> list[dg.AssetSpec]:
+    """What the warehouse reads of the ledger and the mappings, which no asset makes."""
+    described = {
+        "deliveries": "The deliveries that the ledger points at: what the warehouse is made from.",
+        "concessions": "What the mappings say of each concession.",
+    }
+    return [
+        dg.AssetSpec(
+            ["ledger", name], group_name="ledger", description=text, owners=OWNERS, kinds={"sql"}
+        )
+        for name, text in described.items()
+    ]
+
+
 def _mart_key(check: Check) -> dg.AssetKey:
     return dg.AssetKey(["warehouse", "marts", check.mart])
 
@@ -273,16 +315,20 @@ def _mart_key(check: Check) -> dg.AssetKey:
 def _check_result(check: Check, found: list[dict[str, Any]]) -> dg.AssetCheckResult:
     """What one check found, the first of it as metadata."""
     implausible = [finding for finding in found if not finding["passed"]]
+    metadata: dict[str, Any] = {"found": len(implausible)}
+    if implausible:
+        metadata["first"] = dg.MetadataValue.table(
+            [
+                dg.TableRecord({name: str(finding[name]) for name in SHOWN_OF_A_FINDING})
+                for finding in implausible[:FIRST_FEW]
+            ]
+        )
+        metadata["docs"] = "docs/how-to/a-plausibility-warning.md"
     return dg.AssetCheckResult(
         check_name=check.name,
         asset_key=_mart_key(check),
         passed=not implausible,
         severity=dg.AssetCheckSeverity.WARN,
-        metadata={
-            "found": len(implausible),
-            "first": [
-                {name: finding[name] for name in ("dataset", "period", "area_code", "message")}
-                for finding in implausible[:FIRST_FEW]
-            ],
-        },
+        description=implausible[0]["message"] if implausible else "nothing implausible",
+        metadata=metadata,
     )

@@ -12,15 +12,22 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cache, lru_cache, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from goral_pipeline.contracts import Contract, staged
 from goral_pipeline.errors import SettingsError
+from goral_pipeline.settings import url_variable
 from goral_pipeline.sources import mapping, ndw_dotnl, pdok, rvo, tabular
 from goral_pipeline.sources.asking import Answer, Question
 from goral_pipeline.sources.mapping import Mapping
 from goral_pipeline.sources.reading import Reading
 
+if TYPE_CHECKING:
+    from goral_pipeline.settings import Settings
+
 MAPPINGS = Path(__file__).parent / "mappings"
+# Settings without which a publisher cannot be asked, though its address has a default.
+_NEEDED = {"rvo": "klimaatmonitor_api_key"}
 
 
 @dataclass(frozen=True)
@@ -74,6 +81,18 @@ def registry(home: Path) -> dict[str, Source]:
     sources = [_coded(name, mapped.pop(name, ())) for name in _CODED]
     sources += [_mapped(layouts) for layouts in mapped.values()]
     return {source.dataset: source for source in sorted(sources, key=lambda one: one.dataset)}
+
+
+def lacking_to_ask(settings: Settings, source: Source) -> str | None:
+    """The environment variable that must be set before its publisher can be asked; None if none."""
+    if source.is_mapped:
+        variable, value = url_variable(source.dataset), settings.url_of(source.dataset)
+    elif source.contract.source in _NEEDED:
+        name = _NEEDED[source.contract.source]
+        variable, value = f"GORAL_{name.upper()}", getattr(settings, name)
+    else:
+        return None
+    return None if value else variable
 
 
 def source_of_mapping(path: Path) -> Source:

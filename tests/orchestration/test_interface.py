@@ -6,17 +6,19 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 
-from tests.conftest import DEMO_KEY, GORAL, Demo
+from tests.conftest import DEMO_KEY, GORAL, Demo, goral
 from tests.support_files import requests, workbook_file
 
 pytestmark = pytest.mark.slow
@@ -116,26 +118,37 @@ class Interface:
         return str(json.loads((self.home / "drops" / "latest.json").read_bytes())["drop"])
 
 
-def waited_for(found: Callable[[], Found | None]) -> Found:
+def waited_for(found: Callable[[], Found | None], *, every: float = 1.0) -> Found:
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         value = found()
         if value is not None:
             return value
-        time.sleep(1)
+        time.sleep(every)
     raise AssertionError(f"nothing after {PATIENCE} s")
 
 
 @pytest.fixture(scope="module")
 def interface(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Interface]:
-    home = tmp_path_factory.mktemp("interface") / "home"
-    shutil.copytree(demo.home, home, ignore=shutil.ignore_patterns("dagster", "*-shm", "*-wal"))
+    home = copy_of(demo, tmp_path_factory.mktemp("interface"))
+    with serving(home) as running:
+        yield running
+
+
+def copy_of(demo: Demo, folder: Path) -> Path:
+    ignored = shutil.ignore_patterns("dagster", "*-shm", "*-wal")
+    return Path(shutil.copytree(demo.home, folder / "home", ignore=ignored))
+
+
+@contextmanager
+def serving(home: Path) -> Iterator[Interface]:
+    """A `goral dev` of its own, which answers; it is killed hard if it does not end in peace."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     environment = os.environ | {"GORAL_HOME": str(home), "GORAL_PSEUDONYM_KEY": DEMO_KEY}
     with (
-        (home.parent / "dev.log").open("wb") as log,
+        (home.parent / "dev.log").open("ab") as log,
         subprocess.Popen(
             [str(GORAL), "dev", "--port", str(port)],
             env=environment,
@@ -157,11 +170,23 @@ def interface(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             waited_for(answers)
             yield running
         finally:
-            os.killpg(dev.pid, signal.SIGTERM)
+            with suppress(ProcessLookupError):
+                os.killpg(dev.pid, signal.SIGTERM)
             try:
                 dev.wait(30)
             except subprocess.TimeoutExpired:
-                os.killpg(dev.pid, signal.SIGKILL)
+                kill_all(home)
+
+
+def kill_all(home: Path) -> int:
+    """SIGKILL every process that works on a home: interface, daemon, code server, run workers."""
+    killed = 0
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if f"GORAL_HOME={home}".encode() in (folder / "environ").read_bytes().split(b"\0"):
+                os.kill(int(folder.name), signal.SIGKILL)
+                killed += 1
+    return killed
 
 
 def test_a_backfill_of_a_range_is_one_run(interface: Interface) -> None:
@@ -180,8 +205,8 @@ def test_a_tick_of_a_schedule_asks_for_what_the_contract_says(interface: Interfa
     of = REPOSITORY | {"scheduleName": "ingest_months_monthly"}
     result = interface.ask(TRY_SCHEDULE, of=of, at=at)["evaluationResult"]
     assert result["error"] is None
-    (request,) = result["runRequests"]
-    tags = {tag["key"]: tag["value"] for tag in request["tags"]}
+    of = [{tag["key"]: tag["value"] for tag in one["tags"]} for one in result["runRequests"]]
+    (tags,) = (tags for tags in of if tags["goral/dataset"] == "ecotap_allego/requests")
     assert tags["dagster/asset_partition_range_start"] == "2020-12"
     assert tags["dagster/asset_partition_range_end"] == "2022-12"
 
@@ -214,3 +239,39 @@ def test_a_bad_delivery_fails_alone_and_a_good_one_flows_to_a_new_drop(
     assert "2022-09" in interface.partitions()["MATERIALIZED"]
     assert interface.ended("publish", before)[1] == "SUCCESS"
     assert interface.drop != drop
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the processes of a home in /proc")
+def test_a_worker_and_a_daemon_that_are_killed_leave_nothing_that_does_not_mend_itself(
+    demo: Demo, tmp_path: Path
+) -> None:
+    home = copy_of(demo, tmp_path)
+    with serving(home) as before:
+        for sensor in ("inbox", "publication"):
+            before.ask(START_SENSOR, of=REPOSITORY | {"sensorName": sensor})
+        good = workbook_file(tmp_path / "September.xlsx", requests(30))
+        drop = before.drop
+        before.put_down("2022-09", good.read_bytes())
+
+        def started() -> str | None:
+            return next((run for run, of in before.runs().items() if of[1] == "STARTED"), None)
+
+        killed = waited_for(started, every=0.2)
+        assert kill_all(home) > 2, "interface, daemon and worker at least"
+
+    with serving(home) as after:
+        # The run that was killed ends as failed, and is run again, once, without anybody.
+        waited_for(lambda: after.runs()[killed][1] == "FAILURE" or None)
+        assert after.ended("ingest_months", {killed: None})[1] == "SUCCESS"
+        assert after.ended("publish", {})[1] == "SUCCESS"
+        assert after.drop != drop
+        assert "2022-09" in after.partitions()["MATERIALIZED"]
+        assert not list(home.joinpath("inbox").rglob("*.xlsx"))
+        of_month = [
+            one
+            for one in json.loads(
+                goral("status", "--json", home=home, GORAL_PSEUDONYM_KEY=DEMO_KEY).out
+            )["partitions"]
+            if (one["dataset"], one["partition"]) == ("/".join(REQUESTS), "2022-09")
+        ]
+        assert [one["state"] for one in of_month] == ["accepted"]
