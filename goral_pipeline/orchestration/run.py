@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from goral_pipeline import durable, errors
-from goral_pipeline.orchestration.build import build_defs, dbt_resource
+from goral_pipeline.contracts.model import Partition
+from goral_pipeline.orchestration.build import INGESTION_JOBS, PUBLISHING_JOB, build_defs
 from goral_pipeline.orchestration.event_log import held_open
 from goral_pipeline.orchestration.ingestion_assets import (
     ingest_config,
     landing_key,
     staging_key,
 )
-from goral_pipeline.orchestration.operations import HEALTH_KEY, freshness_checks
 from goral_pipeline.orchestration.partitions import RANGE_END, RANGE_START
 from goral_pipeline.orchestration.telling import TELLING
 from goral_pipeline.orchestration.vanished import PROCESS_TAG, end_vanished_runs, process
@@ -90,44 +90,40 @@ def run_assets(
     drop is published by its own rule: not with a partition left behind.
     """
     prepare_home(settings)
-    assets = list(build_defs(settings=settings).assets or [])
-    fresh = freshness_checks(settings)
+    definitions = build_defs(settings=settings)
     problems: list[str] = []
     with dg.DagsterInstance.get() as instance, _telling(progress), held_open(instance):
         end_vanished_runs(instance)
-        for datasets, first, last in _ranges(settings, partitions):
-            keys = [key for dataset in datasets for key in _keys(dataset)]
-            selection = dg.AssetSelection.assets(*keys) - fresh
-            tags = {RANGE_START: first, RANGE_END: last}
+        for kind, datasets, first, last in _ranges(settings, partitions):
             problems += _run(
-                instance, assets, selection, ingest_config(datasets, fetch=fetch), tags
+                instance,
+                definitions.resolve_job_def(INGESTION_JOBS[kind]),
+                keys=[key for dataset in datasets for key in _keys(dataset)],
+                config=ingest_config(datasets, fetch=fetch),
+                tags={RANGE_START: first, RANGE_END: last},
             )
-        every = contracts(settings.home_folder)
-        ingestion = [key for dataset in every for key in _keys(dataset)]
-        rest = dg.AssetSelection.all() - dg.AssetSelection.assets(*ingestion, HEALTH_KEY)
-        problems += _run(instance, assets, rest - fresh, {}, {})
+        problems += _run(instance, definitions.resolve_job_def(PUBLISHING_JOB))
     return Outcome(not problems, tuple(problems))
 
 
 def _run(
     instance: dg.DagsterInstance,
-    assets: list[Any],
-    selection: Any,
-    config: dict[str, Any],
-    tags: dict[str, str],
+    job: dg.JobDefinition,
+    *,
+    keys: Sequence[dg.AssetKey] | None = None,
+    config: Mapping[str, Any] | None = None,
+    tags: Mapping[str, str] | None = None,
 ) -> list[str]:
-    """One run in this process; gives what failed in it."""
+    """One run of a job, or of some of its assets, in this process; gives what failed in it."""
     # Dagster's own account of the run is in its event log; the screen gets `progress`.
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     # What dbt prints is in the log of the run too.
     with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
-        result = dg.materialize(
-            assets,
-            selection=selection,
+        result = job.execute_in_process(
             instance=instance,
-            resources={"dbt": dbt_resource()},
-            tags=tags | {PROCESS_TAG: process()},
-            run_config=config | quiet,
+            asset_selection=keys,
+            run_config={**(config or {}), **quiet},
+            tags={**(tags or {}), PROCESS_TAG: process()},
             raise_on_error=False,
         )
     return _problems(result)
@@ -149,12 +145,12 @@ def _telling(progress: Callable[[str], None]) -> Iterator[None]:
 
 def _ranges(
     settings: Settings, partitions: dict[str, list[str]]
-) -> list[tuple[list[str], str, str]]:
+) -> list[tuple[Partition, list[str], str, str]]:
     """The runs that ingest: datasets of one kind of partition, from the first to the last of any.
 
     A dataset that begins later passes over what comes before it.
     """
-    together: dict[str, list[str]] = {}
+    together: dict[Partition, list[str]] = {}
     for dataset, keys in partitions.items():
         if keys:
             kind = contracts(settings.home_folder)[dataset].partition
@@ -162,11 +158,12 @@ def _ranges(
     # Years before months: what locations are placed in comes first.
     return [
         (
+            kind,
             datasets,
             min(partitions[dataset][0] for dataset in datasets),
             max(partitions[dataset][-1] for dataset in datasets),
         )
-        for _, datasets in sorted(together.items(), reverse=True)
+        for kind, datasets in sorted(together.items(), reverse=True)
     ]
 
 

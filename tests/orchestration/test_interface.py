@@ -201,7 +201,7 @@ def test_a_backfill_of_a_range_is_one_run(interface: Interface) -> None:
 
 
 def test_a_tick_of_a_schedule_asks_for_what_the_contract_says(interface: Interface) -> None:
-    at = 1_669_950_000.0  # 2 December 2022, the day before the next tick
+    at = 1_670_036_400.0  # the night before 3 December 2022, on which it asks
     of = REPOSITORY | {"scheduleName": "ingest_months_monthly"}
     result = interface.ask(TRY_SCHEDULE, of=of, at=at)["evaluationResult"]
     assert result["error"] is None
