@@ -39,15 +39,26 @@ def end_vanished_runs(instance: dg.DagsterInstance) -> list[str]:
     statuses = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
     for run in instance.get_runs(dg.RunsFilter(statuses=statuses)):
         of = run.tags.get(PROCESS_TAG)
-        if of and not is_running(of):
+        if not (is_running(of) if of else _is_there(_launched(instance, run.run_id))):
             instance.report_run_failed(
                 run,
-                f"its process ({of}) is gone: it was killed, or the machine restarted. "
-                "Nothing is half done; run it again",
+                "its process is gone: it was killed, or the machine restarted. Nothing is half "
+                "done; run it again",
             )
             instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
             ended.append(run.run_id)
     return ended
+
+
+def _launched(instance: dg.DagsterInstance, run_id: str) -> int | None:
+    """The process that Dagster says it started for a run, whose first step has not begun yet."""
+    records = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT).records
+    for record in records:
+        event = record.event_log_entry.dagster_event
+        told = event.engine_event_data.metadata.get("pid") if event else None
+        if told is not None and str(told.value).isdigit():
+            return int(str(told.value))
+    return None
 
 
 def is_running(told: str) -> bool:
@@ -55,13 +66,20 @@ def is_running(told: str) -> bool:
     host, number, started = told.rsplit(":", 2)
     if host != _machine():
         return True
+    return _is_there(int(number)) and _started(int(number)) == started
+
+
+def _is_there(number: int | None) -> bool:
+    """Whether there is a process of this number; of none it is assumed."""
+    if number is None:
+        return True
     try:
-        os.kill(int(number), 0)
+        os.kill(number, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         return True
-    return _started(int(number)) == started
+    return True
 
 
 def _machine() -> str:
