@@ -70,10 +70,12 @@ class VerificationFailed(GoralError):
 
 def is_disk_full(error: BaseException | None) -> bool:
     """Whether a failure, or what it came from, is a full disk; each library says it its own way."""
-    while error is not None:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             return True
         if any(said in str(error) for said in _SAID_OF_A_FULL_DISK):
             return True
-        error = error.__cause__ or error.__context__
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     return False

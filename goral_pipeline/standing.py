@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from goral_pipeline import clock
-from goral_pipeline.sources import lacking_to_ask, registry
+from goral_pipeline.sources import concessions, lacking_to_ask, registry
 
 if TYPE_CHECKING:
     from goral_pipeline.contracts import Contract
@@ -55,19 +55,25 @@ def standings(settings: Settings, ledger: Ledger) -> list[Standing]:
     for delivery in ledger.deliveries():
         deliveries.setdefault(delivery.dataset, []).append(delivery)
     in_use = {current.delivery.delivery_id for current in ledger.current()}
+    finals = {
+        one.concession: (one.requests_until - timedelta(days=1)).strftime("%Y-%m")
+        for one in concessions(settings.home_folder)
+        if one.requests_until
+    }
     return [
         _standing(
             source.contract,
             deliveries.get(dataset, []),
             in_use,
             is_asked=lacking_to_ask(settings, source) is None,
+            final=finals.get(source.contract.source),
         )
         for dataset, source in registry(settings.home_folder).items()
     ]
 
 
 def _standing(
-    contract: Contract, came: list[Delivery], in_use: set[str], *, is_asked: bool
+    contract: Contract, came: list[Delivery], in_use: set[str], *, is_asked: bool, final: str | None
 ) -> Standing:
     newest = {delivery.partition: delivery for delivery in came}
     behind = {key: d for key, d in sorted(newest.items()) if d.delivery_id not in in_use}
@@ -76,7 +82,11 @@ def _standing(
     commands = [
         f"goral quarantine retry {contract.dataset} --partition {partition}" for partition in behind
     ]
-    missing = _missing(contract, sorted(newest)) if not _is_demo(last) else []
+    missing = [] if _is_demo(last) else _missing(contract, sorted(newest))
+    if final is not None:
+        # A concession that has ended tells what it likes, and nothing is due of it.
+        missing = [month for month in missing if month <= final]
+        is_overdue = is_overdue and expected is not None and expected <= final
     if missing:
         commands.append(_to_get(contract, is_asked, missing[0], missing[-1]))
     if is_overdue:
@@ -103,7 +113,10 @@ def _to_get(contract: Contract, is_asked: bool, first: str, last: str) -> str:
     if is_asked:
         return f"goral run --only {contract.dataset} --from {first} --to {last}"
     which = first if first == last else f"<{first} to {last}>"
-    return f"put its file in inbox/{contract.dataset}/{which}/, or goral deliver {contract.dataset}"
+    return (
+        f"put its file in inbox/{contract.dataset}/{which}/, or "
+        f"goral deliver {contract.dataset} FILE --partition {first}"
+    )
 
 
 def _missing(contract: Contract, there: list[str]) -> list[str]:

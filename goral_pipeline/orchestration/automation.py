@@ -6,22 +6,28 @@ became of runs that were killed (`vanished`).
 
 # No postponed annotations here: Dagster reads those of context.
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from typing import Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from goral_pipeline import clock, ingestion, planning
 from goral_pipeline.contracts import Contract
 from goral_pipeline.contracts.model import Cadence, Partition
-from goral_pipeline.errors import SettingsError
+from goral_pipeline.errors import GoralError, SettingsError
 from goral_pipeline.landing import inbox, open_ledger
 from goral_pipeline.orchestration.ingestion_assets import ingest_config, landing_key, staging_key
+from goral_pipeline.orchestration.ingestion_checks import check_keys
 from goral_pipeline.orchestration.partitions import RANGE_END, RANGE_START
 from goral_pipeline.orchestration.vanished import end_vanished_runs
 from goral_pipeline.settings import Settings
 from goral_pipeline.sources import contracts
+
+if TYPE_CHECKING:
+    from goral_pipeline.landing.ledger import Ledger
+    from goral_pipeline.warehouse import build
 
 # What `dg.define_asset_job` makes, which has no public name.
 Job = Any
@@ -107,12 +113,10 @@ def _schedule(
     ) -> Iterator[dg.RunRequest | dg.SkipReason]:
         moment = context.scheduled_execution_time.astimezone(clock.PROGRAMME_ZONE)
         month = moment.strftime("%Y-%m")
-        days_after = moment.day - day if day else 0
         requests = 0
         for contract in sorted(asked, key=lambda one: one.dataset):
             tags = {DATASET: contract.dataset}
-            again = 0 < days_after <= AGAIN_DAYS and _last_failed(context.instance, name, tags)
-            if days_after and not again:
+            if day and not _is_due(context, moment, day, tags | {SCHEDULE: name}):
                 continue
             first = clock.months_before(month, contract.late_months)
             partitions = planning.partitions(settings, first, month, [contract.dataset])
@@ -125,19 +129,28 @@ def _schedule(
                         landing_key(contract.dataset),
                         staging_key(contract.dataset),
                     ],
+                    asset_check_keys=check_keys(staging_key(contract.dataset)),
                     tags=tags | {RANGE_START: keys[0], RANGE_END: keys[-1]},
                 )
         if not requests:
-            yield dg.SkipReason(f"asked on day {day} of the month; nothing of it to ask again")
+            yield dg.SkipReason(f"asked since day {day} of the month; nothing to ask again")
 
     return ask
 
 
-def _last_failed(instance: dg.DagsterInstance, schedule: str, tags: dict[str, str]) -> bool:
-    """Whether the last run that a schedule started with these tags failed."""
-    of_it = dg.RunsFilter(tags=tags | {SCHEDULE: schedule})
-    last = instance.get_runs(of_it, limit=1)
-    return [run.status for run in last] == [dg.DagsterRunStatus.FAILURE]
+def _is_due(
+    context: dg.ScheduleEvaluationContext, moment: datetime, day: int, tags: dict[str, str]
+) -> bool:
+    """Whether to ask: not asked since the day of this month, or asked then and it failed."""
+    days_after = moment.day - day
+    if days_after < 0:
+        return False
+    since = moment.replace(day=day, hour=0, minute=0, second=0, microsecond=0)
+    asked = dg.RunsFilter(tags=tags, created_after=since)
+    last = context.instance.get_runs(asked, limit=1)
+    if not last:
+        return True
+    return days_after <= AGAIN_DAYS and last[0].status == dg.DagsterRunStatus.FAILURE
 
 
 def _inbox(settings: Settings, jobs: Jobs) -> dg.SensorDefinition:
@@ -153,13 +166,9 @@ def _inbox(settings: Settings, jobs: Jobs) -> dg.SensorDefinition:
     def taking_in(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         requests: list[dg.RunRequest] = []
         problems: list[str] = []
-        # Not their names, which may name a person.
-        folders = Counter(path.parent for path in inbox.misplaced(settings.inbox))
-        problems += [
-            f"{number} file(s) in {folder.relative_to(settings.inbox.parent)}, which is no folder "
-            "<source>/<dataset>/<partition>"
-            for folder, number in folders.items()
-        ]
+        # Not their names, nor those of folders that anybody made: they may name a person.
+        if misplaced := len(inbox.misplaced(settings.inbox)):
+            problems.append(f"{misplaced} file(s) in no folder <source>/<dataset>/<partition>")
         whole: dict[tuple[str, str], list[str]] = defaultdict(list)
         for file in inbox.waiting(settings.inbox):
             if file.is_whole:
@@ -168,8 +177,11 @@ def _inbox(settings: Settings, jobs: Jobs) -> dg.SensorDefinition:
             try:
                 contract = ingestion.source_of(settings, dataset).contract
                 ingestion.check_partition(contract, partition)
-            except SettingsError as problem:
-                problems.append(f"{dataset}/{partition}: {problem}")
+            except SettingsError:
+                problems.append(
+                    f"{len(files)} file(s) in a folder of no dataset or partition that there is; "
+                    "`goral sources list` tells which there are"
+                )
                 continue
             requests.append(
                 dg.RunRequest(
@@ -178,6 +190,7 @@ def _inbox(settings: Settings, jobs: Jobs) -> dg.SensorDefinition:
                     run_key=files[-1],
                     run_config=ingest_config([dataset], fetch=False),
                     asset_selection=[landing_key(dataset), staging_key(dataset)],
+                    asset_check_keys=check_keys(staging_key(dataset)),
                     partition_key=partition,
                 )
             )
@@ -189,6 +202,28 @@ def _inbox(settings: Settings, jobs: Jobs) -> dg.SensorDefinition:
         )
 
     return taking_in
+
+
+def _published(
+    settings: Settings, ledger: "Ledger", wanted: "build.Inputs"
+) -> tuple[str, bool, bool]:
+    """What warehouse and drop there are; whether they are current; whether the marts are.
+
+    One that cannot be read is as good as none: it is built anew.
+    """
+    from goral_pipeline.publishing import drop, manifest
+    from goral_pipeline.warehouse import build
+
+    try:
+        there = build.current_fingerprint(settings.warehouse / build.FILE) or "none"
+        latest = manifest.latest(settings.drops)
+        return (
+            f"{there} {latest}",
+            drop.is_up_to_date(settings, ledger),
+            build.is_up_to_date(settings, wanted),
+        )
+    except GoralError:
+        return "unreadable", False, False
 
 
 def _publication(settings: Settings, publish: Job) -> dg.SensorDefinition:
@@ -211,17 +246,24 @@ def _publication(settings: Settings, publish: Job) -> dg.SensorDefinition:
         if unfinished:
             return dg.SkipReason(f"{len(unfinished)} run(s) to be waited for")
         with open_ledger(settings) as ledger:
-            wanted = build.inputs(settings, ledger)
+            try:
+                wanted = build.inputs(settings, ledger)
+            except GoralError as problem:
+                return dg.SkipReason(str(problem))
             if not wanted.deliveries:
                 return dg.SkipReason("no delivery was accepted yet")
-            if drop.is_up_to_date(settings, ledger):
+            warehouse, is_current, are_marts_current = _published(settings, ledger, wanted)
+            if is_current:
                 return dg.SkipReason("the drop is of what the ledger points at")
             left_out = drop.incomplete(ledger)
-            if left_out and build.is_up_to_date(settings, wanted):
+            if left_out and are_marts_current:
                 # The marts are, and a drop would be refused.
                 return dg.SkipReason(
                     f"not published, for of these the newest is not in use: {left_out}"
                 )
-        return dg.RunRequest(run_key="\n".join([wanted.fingerprint, *left_out]))
+        # What there is stands in it too, for what was built before may have to be again; and the
+        # day, for what failed may pass tomorrow.
+        day = f"{clock.now().astimezone(clock.PROGRAMME_ZONE):%Y-%m-%d}"
+        return dg.RunRequest(run_key="\n".join([wanted.fingerprint, warehouse, day, *left_out]))
 
     return publishing

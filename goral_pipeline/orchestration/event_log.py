@@ -15,6 +15,7 @@ import dagster as dg
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
+SQLITE = "SqliteEventLogStorage"
 CONNECT = "_connect"
 """Dagster's method that makes, for each event anew, an engine, a connection and the SQL."""
 BUSY_SECONDS = 60
@@ -29,7 +30,8 @@ def held_open(instance: dg.DagsterInstance) -> Iterator[None]:
     """
     log: Any = instance.event_log_storage
     attributes = vars(log)
-    if CONNECT in attributes or not hasattr(log, CONNECT):
+    is_sqlite = type(log).__name__ == SQLITE and hasattr(log, CONNECT)
+    if CONNECT in attributes or not is_sqlite:
         yield
         return
     with ExitStack() as at_the_end:

@@ -23,6 +23,11 @@ MOST_SHOWN = 100
 (_Target, _) = get_args(get_type_hints(dg.AssetCheckEvaluation)["target_materialization_data"])
 
 
+def check_keys(staging: dg.AssetKey) -> list[dg.AssetCheckKey]:
+    """The checks that ingesting a dataset makes."""
+    return [dg.AssetCheckKey(staging, name) for name in (EXPECTATIONS, RECONCILIATION, BELONGING)]
+
+
 def check_specs(
     staging: dg.AssetKey, partitions: dg.PartitionsDefinition[str]
 ) -> list[dg.AssetCheckSpec]:
@@ -67,7 +72,8 @@ def evaluations(
 
     To be told after the partitions were materialized, for an evaluation is of the newest one.
     """
-    told = [result for result in results if result.state != "missing"]
+    # Of one that was not answered nothing was checked: what is in use stays as it was found.
+    told = [r for r in results if r.state != "missing" and not r.is_unanswered]
     targets = _newest(instance, staging, [result.partition for result in told])
     for result in told:
         for name, passed, description, metadata in (_gate(result), _accounts(result)):

@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator
 import dagster as dg
 
 from goral_pipeline.contracts import Contract
+from goral_pipeline.errors import GoralError
 from goral_pipeline.landing import open_ledger
 from goral_pipeline.orchestration.ingestion_assets import OWNERS, staging_key
+from goral_pipeline.orchestration.vanished import mark_process
 from goral_pipeline.orchestration.warehouse_assets import DROP_KEY
 from goral_pipeline.settings import Settings
 from goral_pipeline.sources import contracts
@@ -63,7 +65,10 @@ def _source_health(settings: Settings) -> dg.AssetsDefinition:
             ),
         ],
     )
-    def source_health() -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+    def source_health(
+        context: dg.AssetExecutionContext,
+    ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+        mark_process(context)
         with open_ledger(settings) as ledger:
             found = standings(settings, ledger)
         yield dg.MaterializeResult(
@@ -123,13 +128,9 @@ def _freshness(settings: Settings) -> dg.AssetsDefinition:
         can_subset=True,
     )
     def freshness(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
-        from goral_pipeline.publishing import drop
-
+        mark_process(context)
         with open_ledger(settings) as ledger:
             found = {one.dataset: one for one in standings(settings, ledger)}
-            came = bool(ledger.current())
-            is_current = not came or drop.is_up_to_date(settings, ledger)
-            left_out = drop.incomplete(ledger)
         selected = context.selected_asset_check_keys
         for contract in dated:
             one = found[contract.dataset]
@@ -147,18 +148,34 @@ def _freshness(settings: Settings) -> dg.AssetsDefinition:
                 },
             )
         if dg.AssetCheckKey(DROP_KEY, CURRENT) in selected:
+            to_do = _to_publish(settings)
             yield dg.AssetCheckResult(
                 check_name=CURRENT,
                 asset_key=DROP_KEY,
-                passed=is_current,
+                passed=to_do is None,
                 severity=dg.AssetCheckSeverity.ERROR,
-                metadata={
-                    "left_out": "\n".join(left_out) or "none",
-                    "to_do": "nothing" if is_current else "goral run --no-fetch",
-                },
+                metadata={"to_do": to_do or "nothing"},
             )
 
     return freshness
+
+
+def _to_publish(settings: Settings) -> str | None:
+    """What to do before the drop is of what the ledger points at; None where it is."""
+    from goral_pipeline.publishing import drop
+
+    with open_ledger(settings) as ledger:
+        try:
+            if not ledger.current() or drop.is_up_to_date(settings, ledger):
+                return None
+        except GoralError as problem:
+            return str(problem)
+        if left_out := drop.incomplete(ledger):
+            return (
+                f"mend {'; '.join(left_out)}; or publish without: "
+                "goral drop publish --allow-incomplete"
+            )
+        return "goral run --no-fetch"
 
 
 def _dated(settings: Settings) -> list[Contract]:

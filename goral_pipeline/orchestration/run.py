@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from goral_pipeline.orchestration.ingestion_assets import (
     landing_key,
     staging_key,
 )
+from goral_pipeline.orchestration.ingestion_checks import check_keys
 from goral_pipeline.orchestration.partitions import RANGE_END, RANGE_START
 from goral_pipeline.orchestration.telling import TELLING
 from goral_pipeline.orchestration.vanished import PROCESS_TAG, end_vanished_runs, process
@@ -97,8 +98,12 @@ def run_assets(
         for kind, datasets, first, last in _ranges(settings, partitions):
             problems += _run(
                 instance,
-                definitions.resolve_job_def(INGESTION_JOBS[kind]),
-                keys=[key for dataset in datasets for key in _keys(dataset)],
+                definitions.resolve_job_def(INGESTION_JOBS[kind]).get_subset(
+                    asset_selection={key for dataset in datasets for key in _keys(dataset)},
+                    asset_check_selection={
+                        key for dataset in datasets for key in check_keys(staging_key(dataset))
+                    },
+                ),
                 config=ingest_config(datasets, fetch=fetch),
                 tags={RANGE_START: first, RANGE_END: last},
             )
@@ -110,18 +115,16 @@ def _run(
     instance: dg.DagsterInstance,
     job: dg.JobDefinition,
     *,
-    keys: Sequence[dg.AssetKey] | None = None,
     config: Mapping[str, Any] | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> list[str]:
-    """One run of a job, or of some of its assets, in this process; gives what failed in it."""
+    """One run of a job in this process; gives what failed in it."""
     # Dagster's own account of the run is in its event log; the screen gets `progress`.
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     # What dbt prints is in the log of the run too.
     with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
         result = job.execute_in_process(
             instance=instance,
-            asset_selection=keys,
             run_config={**(config or {}), **quiet},
             tags={**(tags or {}), PROCESS_TAG: process()},
             raise_on_error=False,

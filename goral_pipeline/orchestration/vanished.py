@@ -24,10 +24,10 @@ def process() -> str:
     return f"{_machine()}:{os.getpid()}:{_started(os.getpid())}"
 
 
-def mark_process(context: dg.AssetExecutionContext) -> None:
+def mark_process(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> None:
     """Say of the run which process it is, where whoever started it did not."""
     if PROCESS_TAG not in context.run.tags:
-        context.instance.add_run_tags(context.run_id, {PROCESS_TAG: process()})
+        context.instance.add_run_tags(context.run.run_id, {PROCESS_TAG: process()})
 
 
 def end_vanished_runs(instance: dg.DagsterInstance) -> list[str]:
@@ -36,7 +36,12 @@ def end_vanished_runs(instance: dg.DagsterInstance) -> list[str]:
     Their places in pools are given back, for else nobody could have them.
     """
     ended = []
-    statuses = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+    statuses = [
+        dg.DagsterRunStatus.NOT_STARTED,
+        dg.DagsterRunStatus.STARTING,
+        dg.DagsterRunStatus.STARTED,
+        dg.DagsterRunStatus.CANCELING,
+    ]
     for run in instance.get_runs(dg.RunsFilter(statuses=statuses)):
         of = run.tags.get(PROCESS_TAG)
         if not (is_running(of) if of else _is_there(_launched(instance, run.run_id))):

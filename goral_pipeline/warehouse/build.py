@@ -46,6 +46,8 @@ DBT_FILES = ("*.sql", "*.yml", "*.csv", "*.py", "*.md")
 DBT_BUILD = ("build", "--exclude-resource-type", "unit_test")
 PARSED = "partial_parse.msgpack"
 SCHEMAS_OF_THE_BUILD = ("staging", "staged")
+BUILT_ON = ("intermediate.int_locations", "intermediate.int_charge_points")
+"""What dbt makes of new deliveries only; the same models say so of themselves."""
 TABLES_OF_THE_BUILD = ("build_info", "build_inputs", "plausibility")
 
 
@@ -67,6 +69,8 @@ class Inputs:
     deliveries: tuple[dict[str, Any], ...]
     concessions: tuple[dict[str, Any], ...]
     """What the mappings say of the concessions."""
+    project: str
+    """Hash of the dbt project, taken before dbt reads it."""
     fingerprint: str
 
     @property
@@ -105,6 +109,7 @@ def inputs(settings: Settings, ledger: Ledger, as_of: datetime | None = None) ->
         )
     deliveries = tuple(_delivery_row(current) for current in pointed)
     granted = tuple(vars(facts) for facts in concessions(settings.home_folder))
+    project = dbt_project_hash()
     made_of = json.dumps(
         [
             [(file.relation, file.path, file.sha256) for file in files],
@@ -115,12 +120,12 @@ def inputs(settings: Settings, ledger: Ledger, as_of: datetime | None = None) ->
             [{name: str(value) for name, value in row.items()} for row in granted],
             # Of equal versions of a row the one received last counts, so the order matters.
             [c.delivery.delivery_id for c in sorted(pointed, key=_received)],
-            dbt_project_hash(),
+            project,
         ],
         sort_keys=True,
     )
     fingerprint = hashlib.sha256(made_of.encode()).hexdigest()
-    return Inputs(tuple(files), deliveries, granted, fingerprint)
+    return Inputs(tuple(files), deliveries, granted, project, fingerprint)
 
 
 def dbt_project_hash() -> str:
@@ -218,7 +223,7 @@ def prepare(settings: Settings, wanted: Inputs, onto: Path | None = None) -> Pat
     path = settings.warehouse / BUILDING
     _remove(path)
     _lend_parsed_project(settings)
-    held = _build_on(onto, path) if onto else {}
+    held = _build_on(onto, path, wanted) if onto else {}
     deliveries = tuple(
         row | {"is_new": _files_of(wanted, row["delivery_id"]) != held.get(row["delivery_id"])}
         for row in wanted.deliveries
@@ -255,18 +260,23 @@ def swap_in(settings: Settings, wanted: Inputs, goal: Path | None = None) -> Pat
             {
                 "fingerprint": wanted.fingerprint,
                 "demo": wanted.demo,
-                "built_by": dbt_project_hash(),
+                "built_by": wanted.project,
                 "judged_by": plausibility.fingerprint(),
             },
         )
         _keep_findings(con, found)
         con.execute(
             "create table main.build_inputs (relation varchar, path varchar, sha256 varchar, "
-            "delivery_id varchar)"
+            "delivery_id varchar, demo boolean)"
         )
+        invented = {row["delivery_id"]: row["demo"] for row in wanted.deliveries}
         con.executemany(
-            "insert into main.build_inputs values (?, ?, ?, ?)",
-            [[f.relation, f.path, f.sha256, f.delivery_id] for f in wanted.files] or [[None] * 4],
+            "insert into main.build_inputs values (?, ?, ?, ?, ?)",
+            [
+                [f.relation, f.path, f.sha256, f.delivery_id, invented.get(f.delivery_id)]
+                for f in wanted.files
+            ]
+            or [[None] * 5],
         )
         con.execute("delete from main.build_inputs where relation is null")
         con.execute("checkpoint")
@@ -296,24 +306,36 @@ def is_up_to_date(settings: Settings, wanted: Inputs) -> bool:
     )
 
 
-def _build_on(before: Path, building: Path) -> dict[str, set[tuple[str, str, str]]]:
+def _build_on(before: Path, building: Path, wanted: Inputs) -> dict[str, set[tuple[str, str, str]]]:
     """Copy a warehouse, if the same project built it; the files it was made from, by delivery.
 
-    What is told of the build itself is left out of the copy, for it will be told anew.
+    What is told of the build itself is left out of the copy, for it will be told anew. One that is
+    damaged is not built on, nor one in which something is real that is now invented, or was.
     """
     import duckdb
 
-    info = build_info(before)
-    if info is None or info.get("built_by") != dbt_project_hash():
+    try:
+        info = build_info(before)
+        if info is None or info.get("built_by") != wanted.project:
+            return {}
+        rows = _read(before, "from main.build_inputs") or []
+        invented = {row["delivery_id"]: row["demo"] for row in wanted.deliveries}
+        if any(invented.get(row["delivery_id"], row["demo"]) != row["demo"] for row in rows):
+            return {}
+        shutil.copyfile(before, building)
+        with duckdb.connect(str(building)) as con:
+            for table in BUILT_ON:
+                # Read whole: a damaged block would be handed on from file to file.
+                con.execute(f"select bit_xor(hash(t)) from {table} as t").fetchall()
+            for table in TABLES_OF_THE_BUILD:
+                con.execute(f"drop table main.{table}")
+    except (duckdb.Error, GoralError):
+        _remove(building)
         return {}
     held: dict[str, set[tuple[str, str, str]]] = {}
-    for row in _read(before, "from main.build_inputs") or ():
+    for row in rows:
         of = held.setdefault(row["delivery_id"], set())
         of.add((row["relation"], row["path"], row["sha256"]))
-    shutil.copyfile(before, building)
-    with duckdb.connect(str(building)) as con:
-        for table in TABLES_OF_THE_BUILD:
-            con.execute(f"drop table main.{table}")
     return held
 
 

@@ -131,6 +131,18 @@ def test_a_partition_left_behind_comes_with_its_reason_and_command(
     assert found.commands[0] == f"goral quarantine retry {REQUESTS} --partition 2022-07"
 
 
+def test_nothing_is_due_of_a_concession_that_has_ended(
+    settings: Settings, ledger: Ledger, at: At
+) -> None:
+    """Ecotap/Allego took no requests from July 2022."""
+    of = "ecotap_allego/requests"
+    for month in ("2022-03", "2022-05", "2022-07", "2022-11"):
+        take_in(ledger, of, month)
+    at("2023-06-20T12:00")
+    found = stands(settings, ledger, of)
+    assert (found.is_overdue, found.missing) == (False, ("2022-04", "2022-06"))
+
+
 @pytest.mark.parametrize(
     ("dataset", "there", "missing"),
     [
@@ -196,4 +208,6 @@ def test_the_health_of_the_sources_is_an_asset_with_checks(
     assert "goral run --only vattenfall/requests --from 2022-10" in str(
         fresh.metadata["to_do"].value
     )
-    assert found["drop", "current"].metadata["to_do"].value == "goral run --no-fetch"
+    assert "drop publish --allow-incomplete" in str(
+        found["drop", "current"].metadata["to_do"].value
+    )

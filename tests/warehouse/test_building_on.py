@@ -1,5 +1,6 @@
 """A warehouse built on the one of before holds just what one built from nothing does."""
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -139,7 +140,25 @@ def test_another_project_builds_from_nothing(
     settings: Settings, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(build, "dbt_project_hash", lambda: "another")
+    is_built_from_nothing(settings, build.inputs(settings, ledger))
+
+
+def test_a_damaged_warehouse_is_not_built_on(settings: Settings, ledger: Ledger) -> None:
+    path = settings.warehouse / build.FILE
+    content = bytearray(path.read_bytes())
+    for place in range(300_000, len(content), 100_000):
+        content[place] ^= 1
+    path.write_bytes(content)
+    is_built_from_nothing(settings, build.inputs(settings, ledger))
+
+
+def test_what_is_real_and_was_invented_is_not_built_on(settings: Settings, ledger: Ledger) -> None:
     wanted = build.inputs(settings, ledger)
+    real = tuple(row | {"demo": False} for row in wanted.deliveries)
+    is_built_from_nothing(settings, dataclasses.replace(wanted, deliveries=real))
+
+
+def is_built_from_nothing(settings: Settings, wanted: build.Inputs) -> None:
     building = build.prepare(settings, wanted, onto=settings.warehouse / build.FILE)
     assert len(new_deliveries(building)) == len(wanted.deliveries)
     with duckdb.connect(str(building), read_only=True) as con:
