@@ -33,6 +33,7 @@ from goral_pipeline.sources import contracts
 if TYPE_CHECKING:
     from goral_pipeline.settings import Settings
 
+INTERRUPTED = "DagsterExecutionInterruptedError"
 INSTANCE = """\
 # Written by `goral` where it was missing; change it as you like.
 telemetry:
@@ -181,6 +182,9 @@ def _problems(result: dg.ExecuteInProcessResult) -> list[str]:
         data = event.step_failure_data
         details = data.user_failure_data
         cause = data.error.cause if data.error and data.error.cause else data.error
+        if cause is not None and cause.cls_name == INTERRUPTED:
+            # Of the person who typed it, who does not want the rest either.
+            raise KeyboardInterrupt
         texts.append(
             details.description
             if details and details.description
