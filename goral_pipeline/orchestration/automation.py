@@ -133,7 +133,7 @@ def _schedule(
                     tags=tags | {RANGE_START: keys[0], RANGE_END: keys[-1]},
                 )
         if not requests:
-            yield dg.SkipReason(f"asked since day {day} of the month; nothing to ask again")
+            yield dg.SkipReason(f"asked on day {day} of the month, and again only what failed")
 
     return ask
 
@@ -233,8 +233,8 @@ def _publication(settings: Settings, publish: Job) -> dg.SensorDefinition:
         minimum_interval_seconds=PUBLISH_SECONDS,
         description=(
             "Builds marts and drop anew when what the ledger points at is no more what they are "
-            "made of, and no run is under way. What fails is not tried again until something "
-            "changes."
+            "made of, and no run is under way. What fails is tried again once a day, or when "
+            "something changes."
         ),
     )
     def publishing(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:

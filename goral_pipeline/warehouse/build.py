@@ -11,7 +11,7 @@ import fcntl
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -224,8 +224,9 @@ def prepare(settings: Settings, wanted: Inputs, onto: Path | None = None) -> Pat
     _remove(path)
     _lend_parsed_project(settings)
     held = _build_on(onto, path, wanted) if onto else {}
+    files = _by_delivery((f.delivery_id, f.relation, f.path, f.sha256) for f in wanted.files)
     deliveries = tuple(
-        row | {"is_new": _files_of(wanted, row["delivery_id"]) != held.get(row["delivery_id"])}
+        row | {"is_new": files.get(of := row["delivery_id"], set()) != held.get(of)}
         for row in wanted.deliveries
     )
     with duckdb.connect(str(path)) as con:
@@ -332,16 +333,19 @@ def _build_on(before: Path, building: Path, wanted: Inputs) -> dict[str, set[tup
     except (duckdb.Error, GoralError):
         _remove(building)
         return {}
-    held: dict[str, set[tuple[str, str, str]]] = {}
-    for row in rows:
-        of = held.setdefault(row["delivery_id"], set())
-        of.add((row["relation"], row["path"], row["sha256"]))
-    return held
+    return _by_delivery(
+        (row["delivery_id"], row["relation"], row["path"], row["sha256"]) for row in rows
+    )
 
 
-def _files_of(wanted: Inputs, delivery_id: str) -> set[tuple[str, str, str]]:
-    of = (file for file in wanted.files if file.delivery_id == delivery_id)
-    return {(file.relation, file.path, file.sha256) for file in of}
+def _by_delivery(
+    files: Iterable[tuple[str, str, str, str]],
+) -> dict[str, set[tuple[str, str, str]]]:
+    """Relation, path and hash of files, by their delivery, which stands first."""
+    found: dict[str, set[tuple[str, str, str]]] = {}
+    for delivery_id, relation, path, sha256 in files:
+        found.setdefault(delivery_id, set()).add((relation, path, sha256))
+    return found
 
 
 def _lend_parsed_project(settings: Settings) -> None:
