@@ -1,23 +1,36 @@
-"""Runs the benchmarks and writes benchmarks/results.json: `python -m benchmarks`."""
+"""Runs the benchmarks and writes benchmarks/results.json: `python -m benchmarks [name …]`."""
 
 from __future__ import annotations
 
+import argparse
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import measuring, months, requests_csv
 
+Measure = Callable[[Path], list[measuring.Result]]
+BENCHMARKS: dict[str, Measure] = {
+    "requests_csv": requests_csv.measure,
+    "requests_csv_memory": requests_csv.measure_memory,
+    "months": months.measure,
+}
+
 
 def main() -> None:
-    """Measure all there is and tell it."""
-    with tempfile.TemporaryDirectory(prefix="goral-benchmarks-") as folder:
-        results = requests_csv.measure(Path(folder))
-        results += requests_csv.measure_memory(Path(folder))
-        results += months.measure(Path(folder) / "months")
-    measuring.save(results)
-    for one in results:
-        goal = f"  (goal: {one.goal:g})" if one.goal is not None else ""
-        print(f"{one.name:32} {one.value:10.2f} {one.unit}{goal}")  # noqa: T201
+    """Measure what is asked for, or all there is, and tell it."""
+    parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(BENCHMARKS)}")
+    names = parser.parse_args().names or list(BENCHMARKS)
+    if unknown := set(names) - set(BENCHMARKS):
+        parser.error(f"no benchmark {sorted(unknown)}; there are {sorted(BENCHMARKS)}")
+    for name in names:
+        with tempfile.TemporaryDirectory(prefix="goral-benchmarks-") as folder:
+            results = BENCHMARKS[name](Path(folder))
+        measuring.save(results)
+        for one in results:
+            goal = f"  (goal: {one.goal:g})" if one.goal is not None else ""
+            print(f"{one.name:32} {one.value:10.2f} {one.unit}{goal}", flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ Belongs here: which runs a command makes. Does not belong here: what an asset do
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -71,11 +72,15 @@ class Outcome:
 
 
 def prepare_home(settings: Settings) -> Path:
-    """Make DAGSTER_HOME, with its configuration, and let Dagster know it."""
+    """Make DAGSTER_HOME, with its configuration and databases, and let Dagster know it."""
     home = durable.make_folder(settings.dagster_home)
     if not (home / "dagster.yaml").exists():
         durable.write_bytes(home / "dagster.yaml", INSTANCE.encode())
     os.environ["DAGSTER_HOME"] = str(home)
+    # Dagster fails where two processes make its databases at once; so one at a time opens them.
+    with (home / "opening.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        dg.DagsterInstance.get().dispose()
     return home
 
 

@@ -1,7 +1,10 @@
 """Runs of the assets: what Dagster is told of months that pass and months that do not."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import dagster as dg
@@ -314,3 +317,24 @@ def test_dagster_s_home_is_made_once_and_then_left_to_its_owner(settings: Settin
     configuration.write_text("telemetry:\n  enabled: true\n")
     assert orchestration.prepare_home(settings) == home
     assert configuration.read_text() == "telemetry:\n  enabled: true\n"
+
+
+def test_dagster_s_home_is_made_by_several_processes_at_once(settings: Settings) -> None:
+    script = (
+        "import sys; from goral_pipeline.orchestration import run;"
+        "from goral_pipeline.settings import Settings;"
+        "print('ready', flush=True); sys.stdin.read(); run.prepare_home(Settings.load())"
+    )
+    several = [
+        subprocess.Popen([sys.executable, "-c", script], stdin=PIPE, stdout=PIPE, stderr=PIPE)
+        for _ in range(3)
+    ]
+    for one in several:
+        assert one.stdout is not None
+        assert one.stdout.readline() == b"ready\n"
+    for one in several:
+        assert one.stdin is not None
+        one.stdin.close()
+        one.stdin = None
+    said = [one.communicate()[1].decode() for one in several]
+    assert [one.returncode for one in several] == [0, 0, 0], said
