@@ -23,6 +23,7 @@ from goral_pipeline.ingestion import check_partition, current_partition
 from goral_pipeline.settings import Settings
 from goral_pipeline.sources import (
     Source,
+    check_beside,
     drafting,
     lacking_to_ask,
     registry,
@@ -107,6 +108,7 @@ def check(settings: Settings, mapping: Path, file: Path, partition: str | None) 
     from goral_pipeline.staging.worker import apart, stage_apart
 
     source = source_of_mapping(mapping)
+    check_beside(settings.home_folder, mapping)
     _check_file(settings, file)
     contract = source.contract
     partition = check_partition(contract, partition or current_partition(contract))

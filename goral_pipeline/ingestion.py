@@ -109,7 +109,7 @@ def ingest(
             with suppress(FileNotFoundError):
                 file.remove()
         if fetch:
-            _fetch(settings, ledger, dataset, partition)
+            message = _fetch(settings, ledger, dataset, partition)
     except NothingToAsk as reason:
         message = str(reason)
     except TransientHttpError as problem:
@@ -233,29 +233,37 @@ def check_partition(contract: Contract, partition: str) -> str:
     return partition
 
 
-def _fetch(settings: Settings, ledger: Ledger, dataset: str, partition: str) -> None:
-    """Ask the publisher; land what is new."""
-    with _asked(settings, ledger, dataset, partition) as (_, incoming, answer):
+def _fetch(settings: Settings, ledger: Ledger, dataset: str, partition: str) -> str:
+    """Ask the publisher; land what is new. Gives what is to be said of it."""
+    with _asked(settings, ledger, dataset, partition) as (fetched, incoming, answer):
         if answer is not None:
             _land(settings, ledger, dataset, partition, incoming, answer)
+            return ""
+        before = ledger.latest_delivery(dataset, partition)
+        if fetched and before and before.content_key != fetched.content_key:
+            return "the publisher has nothing new; what was delivered by hand since stays in use"
+        return ""
 
 
 @contextmanager
 def _asked(
     settings: Settings, ledger: Ledger, dataset: str, partition: str
 ) -> Iterator[tuple[Delivery | None, store.Incoming, Answer | None]]:
-    """Ask the publisher, given what was delivered before; the answer is None without news."""
+    """Ask the publisher, given what it gave before; the answer is None without news.
+
+    What was delivered by hand since then corrects what it gave, so that is no news.
+    """
     source = source_of(settings, dataset)
-    before = ledger.latest_delivery(dataset, partition)
-    known = Known(before.origin, before.etag, before.last_modified) if before else None
+    fetched = ledger.latest_fetched(dataset, partition)
+    known = Known(fetched.origin, fetched.etag, fetched.last_modified) if fetched else None
     with store.receiving(settings.landing, settings.max_delivery_mib) as incoming:
         question = Question(
             partition, current_partition(source.contract), settings, incoming, known
         )
         answer = source.fetch(question)
-        if answer and before and answer.content_key == before.content_key:
+        if answer and fetched and answer.content_key == fetched.content_key:
             answer = None
-        yield before, incoming, answer
+        yield fetched, incoming, answer
 
 
 def _land(
@@ -333,6 +341,26 @@ def _bring_up_to_date(
     verdicts = _verdicts(settings, latest, staging.fingerprint)
     doubts = _doubts(settings, ledger, latest, sorted({month for _, month, _ in staging.months}))
     return Ingested(dataset, partition, "new", message, latest.delivery_id, rows, verdicts, doubts)
+
+
+def left_behind(
+    settings: Settings, ledger: Ledger, dataset: str, besides: Iterable[str] = ()
+) -> list[Ingested]:
+    """The partitions whose newest delivery was rejected, besides those named."""
+    newest = {d.partition: d for d in ledger.deliveries() if d.dataset == dataset}
+    way = fingerprint(settings, dataset)
+    return [
+        Ingested(
+            dataset,
+            partition,
+            "failed",
+            delivery.problem or "",
+            delivery.delivery_id,
+            verdicts=_verdicts(settings, delivery, way),
+        )
+        for partition, delivery in sorted(newest.items())
+        if delivery.state == "rejected" and partition not in set(besides)
+    ]
 
 
 def _rows(settings: Settings, dataset: str, counts: Iterable[Count]) -> dict[str, dict[str, int]]:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from goral_pipeline.cli_output import complain, say
-from goral_pipeline.landing import open_ledger
+from goral_pipeline.landing import inbox, open_ledger
 
 if TYPE_CHECKING:
     from goral_pipeline.settings import Settings
@@ -30,8 +30,16 @@ def run_months(
         news = planning.first_news(settings, ledger, partitions, fetch=fetch)
         if news is None and is_up_to_date(settings, ledger):
             say("nothing new: every delivery, the warehouse and the drop are up to date")
+            _tell_of_inbox(settings)
             return True
     return run_partitions(settings, partitions, fetch=fetch)
+
+
+def _tell_of_inbox(settings: Settings) -> None:
+    """Name what lies in the inbox and was not taken in: still being written, or not asked for."""
+    for file in inbox.waiting(settings.inbox):
+        why = "which was not run" if file.is_whole else "written a moment ago: run again"
+        say(f"inbox: a file waits for {file.dataset} {file.partition}, {why}")
 
 
 def run_partitions(settings: Settings, partitions: dict[str, list[str]], *, fetch: bool) -> bool:

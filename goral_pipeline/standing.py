@@ -42,8 +42,17 @@ class Standing:
     """Partitions without a delivery between others that have one, where the past can be had."""
     is_demo: bool
     """Whether the last delivery is invented; then nothing of it is overdue or missing."""
-    commands: tuple[str, ...]
-    """What to type to mend it, or where to put the file."""
+    to_mend: tuple[str, ...]
+    """What to do about what was left behind."""
+    to_complete: tuple[str, ...]
+    """What to type, or where to put the files, to have what is missing."""
+    to_catch_up: tuple[str, ...]
+    """The same for what is overdue."""
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """All there is to do."""
+        return self.to_mend + self.to_complete + self.to_catch_up
 
 
 def standings(settings: Settings, ledger: Ledger) -> list[Standing]:
@@ -79,19 +88,12 @@ def _standing(
     behind = {key: d for key, d in sorted(newest.items()) if d.delivery_id not in in_use}
     last = max(came, key=lambda delivery: delivery.received_at, default=None)
     expected, is_overdue = _due(contract, max(newest, default=None), last)
-    commands = [
-        f"goral quarantine retry {contract.dataset} --partition {partition}" for partition in behind
-    ]
     missing = [] if _is_demo(last) else _missing(contract, sorted(newest))
     if final is not None:
         # A concession that has ended tells what it likes, and nothing is due of it.
         missing = [month for month in missing if month <= final]
         is_overdue = is_overdue and expected is not None and expected <= final
-    if missing:
-        commands.append(_to_get(contract, is_asked, missing[0], missing[-1]))
-    if is_overdue:
-        month = clock.current_month() if contract.is_snapshot else str(expected)
-        commands.append(_to_get(contract, is_asked, month, month))
+    due = clock.current_month() if contract.is_snapshot else str(expected)
     return Standing(
         dataset=contract.dataset,
         newest=max(newest, default=None),
@@ -104,7 +106,18 @@ def _standing(
         ),
         missing=tuple(missing),
         is_demo=_is_demo(last),
-        commands=tuple(commands),
+        to_mend=tuple(_to_mend(contract, partition) for partition in behind),
+        to_complete=(_to_get(contract, is_asked, missing[0], missing[-1]),) if missing else (),
+        to_catch_up=(_to_get(contract, is_asked, due, due),) if is_overdue else (),
+    )
+
+
+def _to_mend(contract: Contract, partition: str) -> str:
+    """Either the file is wrong, or how it is read."""
+    of = f"{contract.dataset} --partition {partition}"
+    return (
+        f"goral deliver {contract.dataset} BETTER_FILE --partition {partition}, or once its "
+        f"mapping is mended: goral quarantine retry {of}"
     )
 
 

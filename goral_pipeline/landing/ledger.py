@@ -202,6 +202,8 @@ class Current:
     delivery: Delivery
     staging_id: str
     fingerprint: str
+    key_id: str | None
+    """Of the pseudonyms in it; None where it has none."""
     files: tuple[StagedFile, ...] = field(default=())
 
 
@@ -247,10 +249,24 @@ class Ledger:
         with self._engine.connect() as connection:
             return self._latest(connection, dataset, partition)
 
-    def _latest(self, connection: sa.Connection, dataset: str, partition: str) -> Delivery | None:
+    def latest_fetched(self, dataset: str, partition: str) -> Delivery | None:
+        """The delivery that the publisher gave last when asked; not one given by hand."""
+        with self._engine.connect() as connection:
+            # A URL; the name of a file has no slash.
+            return self._latest(connection, dataset, partition, _deliveries.c.origin.contains("/"))
+
+    def _latest(
+        self,
+        connection: sa.Connection,
+        dataset: str,
+        partition: str,
+        *conditions: sa.ColumnElement[bool],
+    ) -> Delivery | None:
         query = (
             sa.select(_deliveries)
-            .where(_deliveries.c.dataset == dataset, _deliveries.c.partition == partition)
+            .where(
+                _deliveries.c.dataset == dataset, _deliveries.c.partition == partition, *conditions
+            )
             .order_by(_deliveries.c.received_at.desc(), _deliveries.c.delivery_id.desc())
             .limit(1)
         )
@@ -413,7 +429,12 @@ class Ledger:
             .group_by(_pointers.c.dataset, _pointers.c.partition)
         )
         query = (
-            sa.select(_stagings.c.staging_id, _stagings.c.fingerprint, *_deliveries.c)
+            sa.select(
+                _stagings.c.staging_id,
+                _stagings.c.fingerprint,
+                _stagings.c.key_id,
+                *_deliveries.c,
+            )
             .select_from(joined)
             .where(_pointers.c.pointer_id.in_(newest))
             .order_by(_pointers.c.dataset, _pointers.c.partition)
@@ -425,6 +446,7 @@ class Ledger:
             Current(
                 staging_id=(staging_id := row.pop("staging_id")),
                 fingerprint=row.pop("fingerprint"),
+                key_id=row.pop("key_id"),
                 delivery=Delivery(**row),
                 files=tuple(files.get(staging_id, ())),
             )

@@ -25,6 +25,7 @@ from goral_pipeline.orchestration.ingestion_assets import (
 )
 from goral_pipeline.orchestration.operations import (
     HEALTH_KEY,
+    currency_check,
     freshness_checks,
     operations_assets,
 )
@@ -79,7 +80,9 @@ def build_defs(
     jobs, publishing = _jobs(settings)
     health = dg.define_asset_job(
         HEALTH_JOB,
-        selection=dg.AssetSelection.assets(HEALTH_KEY) | freshness_checks(settings),
+        selection=dg.AssetSelection.assets(HEALTH_KEY)
+        | freshness_checks(settings)
+        | currency_check(),
         description="How the sources and the drop stand: what is overdue, missing or left behind.",
     )
     return dg.Definitions(

@@ -4,13 +4,15 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
 from goral_pipeline.contracts import Contract, Table
-from goral_pipeline.ingestion import Ingested, in_words, ingest_all
+from goral_pipeline.errors import SettingsError
+from goral_pipeline.ingestion import Ingested, in_words, ingest_all, left_behind
 from goral_pipeline.landing import open_ledger
 from goral_pipeline.orchestration.event_log import held_open
 from goral_pipeline.orchestration.ingestion_checks import check_specs, evaluations
@@ -109,12 +111,13 @@ def _dataset_assets(settings: Settings, contract: Contract) -> dg.AssetsDefiniti
         # Only staging was chosen: what there is, again.
         fetch = config.fetch and landing in context.selected_asset_keys
         with held_open(context.instance):
-            with open_ledger(settings) as ledger:
+            with open_ledger(settings) as ledger, _settings_first():
                 results = ingest_all(
                     settings, ledger, dataset, months, fetch=fetch, progress=_progress(context)
                 )
+                behind = left_behind(settings, ledger, dataset, besides=months)
             yield from _materializations(context, results, landing, staging)
-            for evaluation in evaluations(context.instance, staging, results):
+            for evaluation in evaluations(context.instance, staging, results, behind):
                 context.log_event(evaluation)
             context.log.info(_summary(results))
         failed = [result for result in results if result.state == "failed"]
@@ -122,6 +125,15 @@ def _dataset_assets(settings: Settings, contract: Contract) -> dg.AssetsDefiniti
             raise dg.Failure(_failure(dataset, failed, len(results)), allow_retries=False)
 
     return ingest_dataset
+
+
+@contextmanager
+def _settings_first() -> Iterator[None]:
+    """Let what is wrong with the settings stand first, and no traceback around it."""
+    try:
+        yield
+    except SettingsError as problem:
+        raise dg.Failure(str(problem), allow_retries=False) from None
 
 
 def _progress(context: dg.AssetExecutionContext) -> Callable[[Ingested], None]:

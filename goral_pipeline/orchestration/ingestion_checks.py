@@ -18,6 +18,7 @@ EXPECTATIONS = "expectations"
 RECONCILIATION = "reconciliation"
 BELONGING = "belonging"
 MOST_SHOWN = 100
+NO_DELIVERY = "there is no delivery"
 
 # Dagster names this type nowhere but in what it is a field of.
 (_Target, _) = get_args(get_type_hints(dg.AssetCheckEvaluation)["target_materialization_data"])
@@ -66,14 +67,19 @@ def check_specs(
 
 
 def evaluations(
-    instance: dg.DagsterInstance, staging: dg.AssetKey, results: Sequence[Ingested]
+    instance: dg.DagsterInstance,
+    staging: dg.AssetKey,
+    results: Sequence[Ingested],
+    left_behind: Sequence[Ingested],
 ) -> Iterator[dg.AssetCheckEvaluation]:
-    """How the checks ended of each partition that there is a delivery of, or that failed.
+    """How the checks ended of each partition of a run; and, again, of those left behind before.
 
-    To be told after the partitions were materialized, for an evaluation is of the newest one.
+    To be told after the partitions were materialized, for an evaluation is of the newest one. What
+    Dagster shows of an asset is what was told last, so what is wrong comes last.
     """
     # Of one that was not answered nothing was checked: what is in use stays as it was found.
-    told = [r for r in results if r.state != "missing" and not r.is_unanswered]
+    answered = [result for result in results if not result.is_unanswered]
+    told = [*sorted(answered, key=lambda result: result.state == "failed"), *left_behind]
     targets = _newest(instance, staging, [result.partition for result in told])
     for result in told:
         for name, passed, description, metadata in (_gate(result), _accounts(result)):
@@ -87,7 +93,7 @@ def evaluations(
                 metadata=metadata,
                 target_materialization_data=targets.get(result.partition),
             )
-    yield _belonging(staging, told)
+    yield _belonging(staging, [result for result in answered if result.state != "missing"])
 
 
 def _newest(
@@ -110,8 +116,11 @@ def _newest(
 
 
 def _gate(result: Ingested) -> tuple[str, bool, str, dict[str, Any]]:
+    if result.state == "missing":
+        return EXPECTATIONS, True, NO_DELIVERY, {}
     if not result.verdicts:
-        return EXPECTATIONS, result.state != "failed", "not evaluated: no rows could be read", {}
+        text = f"not evaluated, for no rows could be read: see {RECONCILIATION}"
+        return EXPECTATIONS, result.state != "failed", text, {}
     broken = [verdict for verdict in result.verdicts if not verdict.success]
     is_held_back = any(verdict.severity == "critical" for verdict in broken)
     accepted = "; ".join(
@@ -143,8 +152,14 @@ def _record(verdict: Verdict) -> dg.TableRecord:
 
 
 def _accounts(result: Ingested) -> tuple[str, bool, str, dict[str, Any]]:
+    if result.state == "missing":
+        return RECONCILIATION, True, NO_DELIVERY, {}
     if result.state == "failed" and not result.verdicts:
-        metadata = {"docs": "docs/how-to/a-delivery-was-rejected.md"}
+        metadata = {
+            "delivery": result.delivery_id or "none",
+            "to_do": f"goral deliver {result.dataset} FILE --partition {result.partition}",
+            "docs": "docs/how-to/a-delivery-was-rejected.md",
+        }
         return RECONCILIATION, False, result.message, metadata
     rows = {table: sum(counts.values()) for table, counts in result.rows.items()}
     return RECONCILIATION, True, "every record is accounted for", rows

@@ -107,6 +107,22 @@ def source_of_mapping(path: Path) -> Source:
     return _mapped((layout,))
 
 
+def check_beside(home: Path, path: Path) -> None:
+    """Check that a mapping agrees with the other layouts of its dataset, as it would if installed.
+
+    Raises:
+        SettingsError: naming what contradicts.
+    """
+    layout = mapping.load(path)
+    others = (*_mappings_in(home / "mappings"), *own_mappings())
+    # In the place of one of its name: that is how a layout is changed.
+    beside = [other for other in others if other.path.name != layout.path.name]
+    _check_names((layout, *beside))
+    same = [other for other in beside if other.dataset == layout.dataset]
+    _by_dataset((layout, *same))
+    _period_of((layout, *same))
+
+
 def contracts(home: Path) -> dict[str, Contract]:
     """The contract of each dataset."""
     return {dataset: source.contract for dataset, source in registry(home).items()}

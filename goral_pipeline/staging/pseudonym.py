@@ -25,8 +25,9 @@ def programme_key(settings: Settings) -> bytes:
     if len(secret) < SHORTEST_KEY:
         raise SettingsError(
             f"GORAL_PSEUDONYM_KEY must hold at least {SHORTEST_KEY} characters: this dataset has "
-            "personal columns. Make one with `python -c 'import secrets; "
-            "print(secrets.token_hex(32))'` and keep it: another key gives other pseudonyms"
+            "personal columns. Set the key that earlier deliveries were staged with (that of the "
+            "demo is shown by `goral demo serve`); for the first make one with `python -c 'import "
+            "secrets; print(secrets.token_hex(32))'` and keep it: another gives other pseudonyms"
         )
     return secret.encode()
 

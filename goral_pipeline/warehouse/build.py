@@ -83,9 +83,11 @@ def inputs(settings: Settings, ledger: Ledger, as_of: datetime | None = None) ->
     """What the pointers point at, now or as known at `as_of`; placements included.
 
     Raises:
-        GoralError: when there are locations but no boundaries, or a dataset's mapping is gone.
+        GoralError: when there are locations but no boundaries, a dataset's mapping is gone, or
+            pseudonyms were made with two keys.
     """
     pointed = ledger.current(as_of=as_of)
+    _refuse_two_keys(pointed)
     files = [
         InputFile(
             relation=_relation(settings, current, file.table_name),
@@ -126,6 +128,30 @@ def inputs(settings: Settings, ledger: Ledger, as_of: datetime | None = None) ->
     )
     fingerprint = hashlib.sha256(made_of.encode()).hexdigest()
     return Inputs(tuple(files), deliveries, granted, project, fingerprint)
+
+
+def _refuse_two_keys(pointed: list[Current]) -> None:
+    """Persons are matched by their pseudonyms, which two keys make different."""
+    by_key: dict[str, list[Current]] = {}
+    for current in pointed:
+        if current.key_id is not None:
+            by_key.setdefault(current.key_id, []).append(current)
+    if len(by_key) < 2:
+        return
+    told = "; ".join(f"{len(of)} under {key_id}: {_named(of)}" for key_id, of in by_key.items())
+    first = min(current.delivery.partition for of in by_key.values() for current in of)
+    datasets = sorted({current.delivery.dataset for of in by_key.values() for current in of})
+    only = " ".join(f"--only {dataset}" for dataset in datasets)
+    raise GoralError(
+        f"deliveries in use were staged under {len(by_key)} keys, so that their pseudonyms cannot "
+        f"be compared ({told}). Set GORAL_PSEUDONYM_KEY to the key that all shall have and stage "
+        f'them again: goral run --no-fetch --from {first} --to "$(date +%Y-%m)" {only}'
+    )
+
+
+def _named(of: list[Current]) -> str:
+    first = f"{of[0].delivery.dataset} {of[0].delivery.partition}"
+    return f"{first} and {len(of) - 1} more" if len(of) > 1 else first
 
 
 def dbt_project_hash() -> str:

@@ -25,7 +25,7 @@ def snapshot(*identifiers: str) -> bytes:
     return gzip.compress(json.dumps(elements).encode(), mtime=0)
 
 
-ONE, TWO = snapshot("L1"), snapshot("L1", "L2")
+ONE, TWO, THREE = snapshot("L1"), snapshot("L1", "L2"), snapshot("L3")
 
 
 def with_validators(body: bytes, etag: str) -> Reply:
@@ -71,6 +71,23 @@ def test_the_next_question_names_what_is_there_already(
     assert publisher.headers_seen("if-modified-since") == ["Mon, 01 Aug 2022 04:00:00 GMT"]
     assert len(ledger.deliveries()) == 1
     assert len(landed(asking)) == 1
+
+
+def test_what_was_corrected_by_hand_stays_until_the_publisher_has_something_new(
+    asking: Settings, ledger: Ledger, publisher: Publisher, tmp_path: Path
+) -> None:
+    corrected = tmp_path / "corrected.json.gz"
+    corrected.write_bytes(TWO)
+    publisher.answers(Reply(200, ONE))
+    assert ask(asking, ledger).state == "new"
+    by_hand = ingestion.deliver(asking, ledger, LOCATIONS, MONTH, corrected)
+    again = ask(asking, ledger)
+    assert (again.state, again.delivery_id) == ("unchanged", by_hand.delivery_id)
+    assert "delivered by hand since stays in use" in again.message
+    publisher.answers(Reply(200, THREE))
+    assert ask(asking, ledger).state == "new"
+    publisher.answers(Reply(200, ONE))
+    assert ask(asking, ledger).state == "new", "what it goes back to is new again"
 
 
 def test_equal_bytes_are_no_new_delivery(
@@ -121,7 +138,7 @@ def test_validators_are_for_the_url_they_came_from(
     assert publisher.headers_seen("if-none-match") == [], "nor for another month"
 
 
-def test_a_file_given_by_hand_has_no_validators(
+def test_a_file_given_by_hand_leaves_the_publisher_s_validators(
     asking: Settings, ledger: Ledger, publisher: Publisher, tmp_path: Path
 ) -> None:
     publisher.answers(with_validators(ONE, '"one"'))
@@ -129,7 +146,7 @@ def test_a_file_given_by_hand_has_no_validators(
     (tmp_path / "mine.json.gz").write_bytes(TWO)
     ingestion.deliver(asking, ledger, LOCATIONS, MONTH, tmp_path / "mine.json.gz")
     ask(asking, ledger)
-    assert publisher.headers_seen("if-none-match") == []
+    assert publisher.headers_seen("if-none-match") == ['"one"']
 
 
 def test_looking_for_news_writes_nothing(

@@ -113,6 +113,26 @@ def deliver_requests(
     return delivered.message
 
 
+def test_a_bad_month_stays_red_after_a_run_of_others_and_one_without_a_delivery_is_told(
+    settings: Settings, ledger: Ledger, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.xlsx"
+    broken.write_bytes(b"PK\x03\x04 half an upload")
+    ingestion.deliver(settings, ledger, REQUESTS, "2022-05", broken)
+    run(settings, ["2022-05"])
+    outcome, _ = run(settings, ["2023-05"])
+    assert outcome.problems, "nothing is published meanwhile"
+    key = dg.AssetCheckKey(STAGING, "reconciliation")
+    latest = instance.event_log_storage.get_latest_asset_check_execution_by_key([key])[key]
+    assert latest.event is not None
+    assert latest.event.dagster_event is not None
+    shown = latest.event.dagster_event.asset_check_evaluation_data
+    assert (shown.partition, shown.passed) == ("2022-05", False)
+    assert shown.metadata["to_do"].value == f"goral deliver {REQUESTS} FILE --partition 2022-05"
+    without = evaluations(instance, "reconciliation")["2023-05"]
+    assert (without.passed, without.description) == (True, "there is no delivery")
+
+
 def test_a_bad_month_keeps_its_version_and_the_good_ones_go_on(
     settings: Settings, ledger: Ledger, instance: dg.DagsterInstance, tmp_path: Path
 ) -> None:
@@ -171,8 +191,9 @@ def test_good_months_are_materialized_and_one_without_a_delivery_stays_missing(
     assert instance.get_materialized_partitions(LANDING) == {"2022-12"}
     for name in ("reconciliation", "expectations"):
         by_month = evaluations(instance, name)
-        assert set(by_month) == {"2022-12"}
+        assert set(by_month) == {"2022-12", "2023-01"}
         assert by_month["2022-12"].passed
+        assert by_month["2023-01"].description == "there is no delivery"
     drop = instance.get_latest_materialization_event(dg.AssetKey(["publishing", "drop"]))
     assert drop is not None
     assert drop.asset_materialization is not None

@@ -128,7 +128,8 @@ def test_a_partition_left_behind_comes_with_its_reason_and_command(
     receive(ledger, "new", partition="2022-08")
     found = stands(settings, ledger, REQUESTS)
     assert found.left_behind == ("2022-07: found HTML", "2022-08: received and not yet staged")
-    assert found.commands[0] == f"goral quarantine retry {REQUESTS} --partition 2022-07"
+    assert f"goral quarantine retry {REQUESTS} --partition 2022-07" in found.to_mend[0]
+    assert f"goral deliver {REQUESTS} BETTER_FILE --partition 2022-07" in found.to_mend[0]
 
 
 def test_nothing_is_due_of_a_concession_that_has_ended(

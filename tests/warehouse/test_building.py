@@ -7,7 +7,9 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from pydantic import SecretStr
 
+from goral_pipeline import ingestion
 from goral_pipeline.checks import plausibility
 from goral_pipeline.errors import GoralError
 from goral_pipeline.landing import open_ledger
@@ -252,3 +254,15 @@ def test_inputs_do_not_depend_on_where_home_is(
         wanted = build.inputs(moved, ledger_there)
         assert build.is_up_to_date(moved, wanted)
     assert not any(Path(file.path).is_absolute() for file in wanted.files)
+
+
+def test_pseudonyms_of_two_keys_are_not_built_from(settings: Settings, ledger: Ledger) -> None:
+    other = settings.model_copy(update={"pseudonym_key": SecretStr("another key of the demo " * 2)})
+    restaged = ingestion.ingest(other, ledger, "vattenfall/requests", "2022-07", fetch=False)
+    assert restaged.state == "new"
+    with pytest.raises(GoralError, match="staged under 2 keys") as refused:
+        build.inputs(settings, ledger)
+    assert "goral run --no-fetch --from 2022-01" in str(refused.value)
+    assert "--only vattenfall/requests" in str(refused.value)
+    ingestion.ingest(settings, ledger, "vattenfall/requests", "2022-07", fetch=False)
+    assert build.inputs(settings, ledger).deliveries

@@ -275,7 +275,7 @@ def current(dataset: str, partition: str) -> Current:
         state="accepted",
         problem=None,
     )
-    return Current(delivery, staging_id=f"staging of {partition}", fingerprint="")
+    return Current(delivery, staging_id=f"staging of {partition}", fingerprint="", key_id=None)
 
 
 @pytest.mark.parametrize(
