@@ -348,7 +348,6 @@ def left_behind(
 ) -> list[Ingested]:
     """The partitions whose newest delivery was rejected, besides those named."""
     newest = {d.partition: d for d in ledger.deliveries() if d.dataset == dataset}
-    way = fingerprint(settings, dataset)
     return [
         Ingested(
             dataset,
@@ -356,7 +355,7 @@ def left_behind(
             "failed",
             delivery.problem or "",
             delivery.delivery_id,
-            verdicts=_verdicts(settings, delivery, way),
+            verdicts=_last_verdicts(settings, delivery),
         )
         for partition, delivery in sorted(newest.items())
         if delivery.state == "rejected" and partition not in set(besides)
@@ -374,6 +373,13 @@ def _verdicts(settings: Settings, delivery: Delivery, fingerprint: str) -> tuple
     """What staging wrote of the expectations of a delivery; nothing where it could not read it."""
     name = f"{delivery.delivery_id}-{fingerprint}"
     return expectations.read(settings.quarantine / delivery.dataset / name)
+
+
+def _last_verdicts(settings: Settings, delivery: Delivery) -> tuple[Verdict, ...]:
+    """The same, as it was staged last, whichever way that was."""
+    folders = (settings.quarantine / delivery.dataset).glob(f"{delivery.delivery_id}-*")
+    last = max(folders, key=lambda folder: folder.stat().st_mtime_ns, default=None)
+    return expectations.read(last) if last else ()
 
 
 def _doubts(
