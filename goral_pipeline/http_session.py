@@ -52,7 +52,7 @@ class HttpSession:
         import requests
 
         self._timeout = timeout_seconds
-        self._attempts = attempts
+        self.attempts = attempts
         self._token = token
         self._session = requests.Session()
         # Else requests takes credentials from ~/.netrc, for any host.
@@ -93,7 +93,7 @@ class HttpSession:
         import requests
 
         problem = ""
-        for attempt in range(1, self._attempts + 1):
+        for attempt in range(1, self.attempts + 1):
             wait: float | None = None
             try:
                 response = self._follow(url, headers)
@@ -112,11 +112,11 @@ class HttpSession:
                     raise _refusal(response, url)
                 problem = f"HTTP {response.status_code}"
                 wait = retry_after(response.headers.get("Retry-After"))
-            if attempt < self._attempts:
+            if attempt < self.attempts:
                 backoff = FIRST_WAIT_SECONDS * 2 ** (attempt - 1)
                 time.sleep(min(wait if wait is not None else backoff, LONGEST_WAIT_SECONDS))
         raise TransientHttpError(
-            f"{describe(url)} did not answer after {self._attempts} attempts ({problem}); "
+            f"{describe(url)} did not answer after {self.attempts} attempts ({problem}); "
             "it may later: run again"
         )
 

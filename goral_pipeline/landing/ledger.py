@@ -489,6 +489,18 @@ class Ledger:
         )
         return [row["month"] for row in self._all(query)]
 
+    def months_by_staging(self) -> dict[str, list[str]]:
+        """The months that each staging's accepted rows touch, of all stagings that touch any."""
+        query = (
+            sa.select(_staged_months.c.staging_id, _staged_months.c.month)
+            .distinct()
+            .order_by(_staged_months.c.staging_id, _staged_months.c.month)
+        )
+        found: dict[str, list[str]] = {}
+        for row in self._all(query):
+            found.setdefault(row["staging_id"], []).append(row["month"])
+        return found
+
     def partitions_with(self, dataset: str, content_key: str) -> list[str]:
         """The partitions of a dataset whose delivery in use has that content."""
         newest = (

@@ -6,7 +6,7 @@ Does not belong here: anything that only one publisher does.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -148,16 +148,16 @@ def pages(
     first, offset, seen = url, 0, set[str]()
     for number in range(1, MOST_PAGES + 1):
         seen.add(url)
-        body, demo = _body(asking, url)
+        body, headers = whole(asking, url, {"Accept": "application/json, application/geo+json"})
         content = _content(body)
         if content is None or not isinstance(content.get(elements), list):
             raise PermanentHttpError(f"{describe(url)} did not answer with {expected}")
-        yield Page(number, offset, body, content[elements], demo)
+        yield Page(number, offset, body, content[elements], DEMO_HEADER in headers)
         offset += len(content[elements])
         reference = following(content)
         if reference is None:
             return
-        url = _next_url(url, reference)
+        url = next_url(url, reference)
         if url in seen:
             raise PermanentHttpError(f"{describe(url)} sends page {number} round in a circle")
     raise PermanentHttpError(f"{describe(first)} has not ended after {MOST_PAGES} pages")
@@ -174,8 +174,15 @@ def address(settings: Settings, dataset: str) -> str:
     raise NoAddress(f"{url_variable(dataset)} is not set; files are delivered by hand")
 
 
-def _body(asking: HttpSession, url: str) -> tuple[bytes, bool]:
-    with asking.get(url, {"Accept": "application/json, application/geo+json"}) as response:
+def whole(
+    asking: HttpSession, url: str, headers: Mapping[str, str]
+) -> tuple[bytes, Mapping[str, str]]:
+    """The whole body of a page, and the headers it came with.
+
+    Raises:
+        PermanentHttpError: when it is too large for a page.
+    """
+    with asking.get(url, headers) as response:
         parts, size = [], 0
         for chunk in response.iter_content(CHUNK_BYTES):
             size += len(chunk)
@@ -184,7 +191,21 @@ def _body(asking: HttpSession, url: str) -> tuple[bytes, bool]:
                     f"a page of {describe(url)} is larger than {MAX_PAGE_BYTES // 1024**2} MiB"
                 )
             parts.append(chunk)
-        return b"".join(parts), DEMO_HEADER in response.headers
+        return b"".join(parts), response.headers
+
+
+def next_url(url: str, reference: str) -> str:
+    """The URL that a page refers to as the next.
+
+    Raises:
+        PermanentHttpError: when it is one of another host.
+    """
+    following = referred(url, reference)
+    if place_of(following) != place_of(url):
+        raise PermanentHttpError(
+            f"{describe(url)} refers to another host for its next page; not followed"
+        )
+    return following
 
 
 def _content(body: bytes) -> dict[str, Any] | None:
@@ -193,15 +214,6 @@ def _content(body: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None
-
-
-def _next_url(url: str, reference: str) -> str:
-    following = referred(url, reference)
-    if place_of(following) != place_of(url):
-        raise PermanentHttpError(
-            f"{describe(url)} refers to another host for its next page; not followed"
-        )
-    return following
 
 
 def _conditions(url: str, known: Known | None) -> dict[str, str]:

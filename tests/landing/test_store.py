@@ -1,6 +1,9 @@
 """The store of deliveries: private, by content, and without a trace of what did not come whole."""
 
 import hashlib
+import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ from tests import support_files
 from tests.support_files import BOUNDARIES, LOCATIONS, REQUESTS
 
 DATASET = "vattenfall/requests"
+HOUR = 3600.0
 
 
 @pytest.fixture
@@ -103,6 +107,142 @@ def test_nothing_is_kept_that_cannot_be_flushed(
         assert files(landing / "vattenfall") == []
         monkeypatch.undo()
     assert files(landing) == []
+
+
+# ── going on with what broke off ─────────────────────────────────────────────────────────────────
+
+
+def part_of(landing: Path) -> Path:
+    return landing / DATASET / "crawl.part"
+
+
+def break_off(landing: Path, content: bytes, take: Callable[[bytes], bool]) -> None:
+    with store.receiving(landing, 1) as incoming:
+        incoming.continue_at(part_of(landing), HOUR, take)
+        incoming.write(content)
+        raise ConnectionError
+
+
+def test_what_broke_off_stays_and_is_gone_on_with(landing: Path) -> None:
+    with pytest.raises(ConnectionError):
+        break_off(landing, b"one\ntwo\nthr", lambda _: True)
+    assert files(landing) == [f"{DATASET}/crawl.part"]
+    assert mode(part_of(landing)) == 0o600
+    assert mode(part_of(landing).parent) == 0o700
+    taken: list[bytes] = []
+
+    def take(line: bytes) -> bool:
+        taken.append(line)
+        return True
+
+    with store.receiving(landing, 1) as incoming:
+        incoming.continue_at(part_of(landing), HOUR, take)
+        incoming.write(b"three\n")
+        path = store.keep(landing, DATASET, ".ndjson", incoming)
+    assert taken == [b"one\n", b"two\n"]
+    content = b"one\ntwo\nthree\n"
+    assert path == store.place(landing, DATASET, hashlib.sha256(content).hexdigest(), ".ndjson")
+    assert path.read_bytes() == content
+    assert incoming.size == len(content)
+    assert parts_of(landing) == [path]
+
+
+def test_what_is_not_taken_of_it_goes_with_all_that_follows(landing: Path) -> None:
+    with pytest.raises(ConnectionError):
+        break_off(landing, b"one\ntwo\nthree\n", lambda _: True)
+    with pytest.raises(ConnectionError):
+        break_off(landing, b"four\n", lambda line: line != b"two\n")
+    assert part_of(landing).read_bytes() == b"one\nfour\n"
+
+
+def test_what_is_old_is_not_gone_on_with(landing: Path) -> None:
+    with pytest.raises(ConnectionError):
+        break_off(landing, b"one\n", lambda _: True)
+    age(part_of(landing), HOUR + 60)
+    with pytest.raises(ConnectionError):
+        break_off(landing, b"two\n", lambda _: True)
+    assert part_of(landing).read_bytes() == b"two\n"
+
+
+def test_what_came_whole_is_gone_when_it_is_not_kept(landing: Path) -> None:
+    with store.receiving(landing, 1) as incoming:
+        incoming.continue_at(part_of(landing), HOUR, lambda _: True)
+        incoming.write(b"one\n")
+    assert files(landing) == []
+
+
+def test_what_begins_anew_leaves_nothing(landing: Path) -> None:
+    with store.receiving(landing, 1) as incoming:
+        incoming.continue_at(part_of(landing), HOUR, lambda _: True)
+        incoming.write(b"one\n")
+        incoming.start_anew()
+        incoming.write(b"two\n")
+        path = store.keep(landing, DATASET, ".ndjson", incoming)
+    assert path.read_bytes() == b"two\n"
+    assert path.stem == hashlib.sha256(b"two\n").hexdigest()
+
+
+def test_only_one_is_at_it(landing: Path) -> None:
+    with store.receiving(landing, 1) as first:
+        first.continue_at(part_of(landing), HOUR, lambda _: True)
+        first.write(b"one\n")
+        first.flush()
+        with store.receiving(landing, 1) as second:
+            second.continue_at(part_of(landing), HOUR, lambda _: pytest.fail("it is another's"))
+            second.write(b"two\n")
+            other = store.keep(landing, DATASET, ".ndjson", second)
+        # The file is its own until it has its lasting place.
+        path = store.keep(landing, DATASET, ".ndjson", first)
+        with store.receiving(landing, 1) as third:
+            third.continue_at(part_of(landing), HOUR, lambda _: pytest.fail("it is kept"))
+            third.write(b"three\n")
+    assert (path.read_bytes(), other.read_bytes()) == (b"one\n", b"two\n")
+    assert parts_of(landing) == sorted([path, other])
+
+
+def test_what_is_too_large_already_is_not_gone_on_with(landing: Path) -> None:
+    with pytest.raises(ConnectionError):
+        break_off(landing, b"x" * store.MIB, lambda _: True)
+    with part_of(landing).open("ab") as part:
+        part.write(b"\n")
+    with pytest.raises(DeliveryRejected, match="larger than 1 MiB"):
+        break_off(landing, b"", lambda _: True)
+
+
+def test_a_part_that_is_a_link_is_not_written_to(landing: Path, tmp_path: Path) -> None:
+    part_of(landing).parent.mkdir(parents=True)
+    part_of(landing).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="symbolic links"):
+        break_off(landing, b"one\n", lambda _: True)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_sweeping_leaves_what_broke_off(landing: Path) -> None:
+    with pytest.raises(ConnectionError):
+        break_off(landing, b"one\n", lambda _: True)
+    durable.sweep(landing)
+    assert files(landing) == [f"{DATASET}/crawl.part"]
+
+
+def test_what_is_left_for_long_is_removed_but_not_under_another(landing: Path) -> None:
+    for name in ("crawl-a.part", "crawl-b.part", "other"):
+        (landing / DATASET).mkdir(parents=True, exist_ok=True)
+        (landing / DATASET / name).write_bytes(b"one\n")
+    with store.receiving(landing, 1) as incoming:
+        incoming.continue_at(landing / DATASET / "crawl-a.part", HOUR, lambda _: True)
+        for name in ("crawl-a.part", "crawl-b.part", "other"):
+            age(landing / DATASET / name, HOUR + 60)
+        store.remove_left(landing / DATASET, "crawl-*.part", HOUR)
+        assert files(landing / DATASET) == ["crawl-a.part", "other"]
+
+
+def age(path: Path, seconds: float) -> None:
+    before = time.time() - seconds
+    os.utime(path, (before, before))
+
+
+def parts_of(landing: Path) -> list[Path]:
+    return sorted(path for path in landing.rglob("*") if path.is_file())
 
 
 # ── files given by hand ──────────────────────────────────────────────────────────────────────────
