@@ -1,7 +1,7 @@
 """Every file that the demo's publishers hand out: of which dataset, for which partition, where.
 
 Belongs here: the list that the server and the writing of files share. Not: what is in a file, nor
-the services that are asked page by page (PDOK, Klimaatmonitor), which are the server's.
+the services that are asked page by page (PDOK, Klimaatmonitor, OCPI), which are the server's.
 """
 
 from collections.abc import Callable

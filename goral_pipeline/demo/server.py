@@ -5,12 +5,14 @@ in a delivery. Whatever a client sends is looked at as hostile: a path that is n
 those below is not found, and no path ever reaches the file system.
 """
 
+import base64
 import hashlib
 import json
 import re
 import socketserver
 import sys
 import threading
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,16 +20,20 @@ from email.utils import format_datetime
 from functools import cache
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from operator import itemgetter
 from types import TracebackType
 from typing import Any
-from urllib.parse import parse_qs, unquote
+from urllib.parse import parse_qs, unquote, urlencode
 
-from goral_pipeline.demo import LABEL, regions, rvo_counts
+from goral_pipeline.demo import LABEL, regions, rvo_counts, sessions
 from goral_pipeline.demo.deliveries import FILES, Files
 from goral_pipeline.demo.months import YEAR, published_at
+from goral_pipeline.demo.ocpi_cdr import moment
 
 HOST = "127.0.0.1"
 TOKEN = "demo-token"  # noqa: S105  no secret: it opens nothing but invented data
+# OCPI has the token encoded; servers of files take it as it is.
+OCPI_TOKEN = base64.b64encode(TOKEN.encode()).decode()
 API_KEY = "demo-key"
 LABEL_HEADER = ("X-GORAL-Demo", "invented data")
 IDLE_SECONDS = 30
@@ -35,6 +41,8 @@ STOP_WITHIN_SECONDS = 0.05
 
 DEFAULT_LIMIT = 10
 MAXIMUM_LIMIT = 50
+# Of OCPI records: small, so that the demo has pages at all.
+MAXIMUM_RECORDS = 200
 
 GEOJSON = "application/geo+json"
 JSON = "application/json"
@@ -55,6 +63,11 @@ BOUNDARIES_PATH = re.compile(
     "/pdok/([0-9]{4})/collections/gemeente_gegeneraliseerd/items",
 )
 PAGE_NUMBER = re.compile("[0-9]{1,6}")
+CDRS_PATH = "/vattenfall/ocpi/2.2.1/cdrs"
+# OCPI has all moments in UTC, so there is no other zone than Z; without one it is UTC too.
+OCPI_MOMENT = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,6})?Z?")
+OCPI_SUCCESS = 1000
+OCPI_INVALID_PARAMETERS = 2001
 
 
 @dataclass(frozen=True)
@@ -162,6 +175,10 @@ class _Handler(BaseHTTPRequestHandler):
             return _values(*found.groups())
         if (found := BOUNDARIES_PATH.fullmatch(path)) and found[1] == str(YEAR):
             return _boundaries(self.server.url + path, query)
+        if path == CDRS_PATH:
+            if self.headers.get("Authorization") != f"Token {OCPI_TOKEN}":
+                return _refusal(HTTPStatus.UNAUTHORIZED, {"WWW-Authenticate": "Token"})
+            return _cdrs(self.server.url + path, query)
         return _refusal(HTTPStatus.NOT_FOUND)
 
     def _file(self, files: Files, partition: str) -> Answer:
@@ -240,12 +257,20 @@ def _boundaries(address: str, query: str) -> Answer:
 
 def _page(query: str) -> tuple[int, int]:
     """The limit and offset asked for; ValueError if one of them is no such number."""
-    asked = parse_qs(query, keep_blank_values=True, max_num_fields=10)
-    limit = _number(asked.get("limit", [str(DEFAULT_LIMIT)]))
+    return _limit_and_offset(_asked(query), DEFAULT_LIMIT, MAXIMUM_LIMIT)
+
+
+def _asked(query: str) -> dict[str, list[str]]:
+    """The parameters of a query; ValueError if there are absurdly many."""
+    return parse_qs(query, keep_blank_values=True, max_num_fields=10)
+
+
+def _limit_and_offset(asked: dict[str, list[str]], default: int, most: int) -> tuple[int, int]:
+    limit = _number(asked.get("limit", [str(default)]))
     offset = _number(asked.get("offset", ["0"]))
     if limit == 0:
         raise ValueError(limit)
-    return min(limit, MAXIMUM_LIMIT), offset
+    return min(limit, most), offset
 
 
 def _number(values: list[str]) -> int:
@@ -257,6 +282,44 @@ def _number(values: list[str]) -> int:
 def _link(relation: str, address: str, limit: int, offset: int) -> dict[str, str]:
     href = f"{address}?limit={limit}&offset={offset}"
     return {"rel": relation, "type": GEOJSON, "href": href}
+
+
+def _cdrs(address: str, query: str) -> Answer:
+    """A page of charging sessions as OCPI has it; a wrong question is told of in the body only."""
+    try:
+        asked = _asked(query)
+        limit, offset = _limit_and_offset(asked, MAXIMUM_RECORDS, MAXIMUM_RECORDS)
+        filters = {name: asked[name] for name in ("date_from", "date_to") if name in asked}
+        bounds = {name: _ocpi_moment(values) for name, values in filters.items()}
+    except ValueError:
+        return _ocpi({"status_code": OCPI_INVALID_PARAMETERS, "status_message": "DEMO: refused"})
+    every = sessions.cdrs()
+    # The one is inclusive and the other exclusive: both mean the first record not before a moment.
+    places = {name: bisect_left(every, at, key=itemgetter(0)) for name, at in bounds.items()}
+    selected = every[places.get("date_from", 0) : places.get("date_to", len(every))]
+    headers = {"X-Total-Count": str(len(selected)), "X-Limit": str(MAXIMUM_RECORDS)}
+    if offset + limit < len(selected):
+        # Only what was found to be well-formed comes back in a header.
+        following = {name: value for name, (value,) in filters.items()}
+        following |= {"offset": str(offset + limit), "limit": str(limit)}
+        headers["Link"] = f'<{address}?{urlencode(following)}>; rel="next"'
+    page = [record for _, record in selected[offset : offset + limit]]
+    success = {"status_code": OCPI_SUCCESS, "status_message": "Success"}
+    return _ocpi({"data": page, **success}, headers)
+
+
+def _ocpi_moment(values: list[str]) -> datetime:
+    """The moment that a filter names; ValueError if it is none or there are several."""
+    if len(values) != 1 or not OCPI_MOMENT.fullmatch(values[0]):
+        raise ValueError(values)
+    return datetime.fromisoformat(values[0].removesuffix("Z")).replace(tzinfo=UTC)
+
+
+def _ocpi(body: dict[str, Any], headers: dict[str, str] | None = None) -> Answer:
+    """An answer in OCPI's envelope, as if it were given when the last record was made."""
+    last, _ = sessions.cdrs()[-1]
+    content = json.dumps(body | {"timestamp": moment(last)}, ensure_ascii=False).encode()
+    return Answer(HTTPStatus.OK, JSON, content, headers or {})
 
 
 def _overview(url: str) -> str:
@@ -278,5 +341,8 @@ def _overview(url: str) -> str:
         f"    level month: {', '.join(rvo_counts.COUNTED_BY_MONTH)}, period m11y{YEAR}",
         f"    level year: {', '.join(rvo_counts.COUNTED_BY_YEAR)}, period {YEAR}",
         f"    with 'apikey: {API_KEY}'",
+        f"{url}{CDRS_PATH}?date_from=A&date_to=B&limit=N&offset=K",
+        f"    A and B moments such as {YEAR}-12-01T00:00:00Z; N up to {MAXIMUM_RECORDS}",
+        f"    with 'Authorization: Token {OCPI_TOKEN}'",
     ]
     return "\n".join(lines) + "\n"

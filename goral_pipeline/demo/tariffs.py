@@ -29,9 +29,8 @@ def tariffs(month: str) -> list[Json | str]:
     """The array of a month; KeyError if it is not published. One element is a text: dirt."""
     if month not in PUBLISHED_MONTHS:
         raise KeyError(month)
-    price = PRICE_A_KWH + RISE_A_MONTH * PUBLISHED_MONTHS.index(month)
     clean = [
-        _tariff(f"DEMO-{one.party_id}-{number}", one, price + STEP * (number - 1), month)
+        _tariff(number, one, month)
         for one, _ in OPERATORS
         for number in range(1, TARIFFS_AN_OPERATOR + 1)
     ]
@@ -44,10 +43,15 @@ def tariffs_gz(month: str) -> bytes:
     return compressed(json.dumps(tariffs(month), ensure_ascii=False, separators=(",", ":")))
 
 
-def _tariff(number: str, operator: Operator, price: float, month: str) -> Json:
-    price += FAST_SURCHARGE * operator.fast
+def first_tariff(operator: Operator, month: str) -> Json:
+    """The tariff that an operator's connectors name, in any month of the year."""
+    return _tariff(1, operator, month)
+
+
+def _tariff(number: int, operator: Operator, month: str) -> Json:
+    price = _price(month) + STEP * (number - 1) + FAST_SURCHARGE * operator.fast
     return {
-        "id": number,
+        "id": f"DEMO-{operator.party_id}-{number}",
         "country_code": operator.country_code,
         "party_id": operator.party_id,
         "currency": "EUR",
@@ -70,6 +74,12 @@ def _tariff(number: str, operator: Operator, price: float, month: str) -> Json:
         "end_date_time": None,
         "last_updated": f"{month}-01T06:00:00Z",
     }
+
+
+def _price(month: str) -> float:
+    """EUR a kWh; prices rose in the published months only."""
+    months_of_rise = MONTHS.index(month) - MONTHS.index(PUBLISHED_MONTHS[0])
+    return PRICE_A_KWH + RISE_A_MONTH * max(months_of_rise, 0)
 
 
 def _component(kind: str, price: float) -> Json:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from goral_pipeline.demo import regions, rvo_counts
+from goral_pipeline.demo import regions, rvo_counts, sessions
 from goral_pipeline.demo.deliveries import FILES
 from goral_pipeline.demo.months import MONTHS, YEAR, YEARS
 
@@ -37,6 +37,8 @@ def _files() -> Iterator[tuple[str, bytes]]:
     for year in YEARS:
         yield _name("rvo/vehicles", year, ".xlsx"), rvo_counts.vehicle_workbook(year)
         yield _name("rvo/inhabitants", year, ".xlsx"), rvo_counts.inhabitant_workbook(year)
+    for month in sessions.PUBLISHED_MONTHS:
+        yield _name("vattenfall/sessions", month, ".json"), sessions.file_of(month)
 
 
 def _name(dataset: str, partition: str, extension: str) -> str:

@@ -8,14 +8,22 @@ from typing import Any
 import pytest
 import requests
 
-from goral_pipeline.demo import charge_points, regions, rvo_counts, vattenfall_requests
+from goral_pipeline.demo import (
+    charge_points,
+    regions,
+    rvo_counts,
+    sessions,
+    vattenfall_requests,
+)
 from goral_pipeline.demo.deliveries import FILES, Files
 from goral_pipeline.demo.server import DemoServer
 
 LOCATIONS = "/ndw_dotnl/2022-07/charging_point_locations_ocpi.json.gz"
 REQUESTS = "/vattenfall/requests/2022-07.xlsx"
 BOUNDARIES = "/pdok/2022/collections/gemeente_gegeneraliseerd/items"
+CDRS = "/vattenfall/ocpi/2.2.1/cdrs"
 TOKEN = {"Authorization": "Token demo-token"}
+OCPI_TOKEN = {"Authorization": "Token ZGVtby10b2tlbg=="}
 API_KEY = {"apikey": "demo-key"}
 
 
@@ -235,12 +243,166 @@ def test_boundaries_differ_in_their_time_stamp_and_have_no_etag(server: DemoServ
     assert first.json()["features"] == second.json()["features"]
 
 
+def crawled(server: DemoServer, query: str) -> list[requests.Response]:
+    """All pages, by following the links of their headers."""
+    found = [get(server, CDRS + query, **OCPI_TOKEN)]
+    while "next" in found[-1].links:
+        address = found[-1].links["next"]["url"]
+        assert address.startswith(f"{server.url}{CDRS}?")
+        found.append(get(server, address.removeprefix(server.url), **OCPI_TOKEN))
+    return found
+
+
+def records(found: list[requests.Response]) -> list[dict[str, Any]]:
+    return [record for page in found for record in page.json()["data"]]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected_pages"),
+    [
+        ("", 12),
+        ("?limit=1000", 12),
+        ("?limit=180", 13),
+        ("?date_from=2022-07-01T00:00:00Z&limit=200", 12),
+        ("?date_from=2021-01-01T00:00:00&date_to=2024-01-01T00:00:00.000Z&limit=200", 12),
+    ],
+)
+def test_paging_gives_each_charging_session_once(
+    server: DemoServer, query: str, expected_pages: int
+) -> None:
+    found = crawled(server, query)
+    assert len(found) == expected_pages
+    assert records(found) == [record for _, record in sessions.cdrs()]
+    for page in found:
+        assert page.status_code == 200
+        assert page.headers["Content-Type"] == "application/json"
+        assert page.headers["X-GORAL-Demo"] == "invented data"
+        assert page.headers["X-Total-Count"] == str(len(sessions.cdrs()))
+        assert page.headers["X-Limit"] == "200"
+        body = page.json()
+        assert len(body.pop("data")) <= 200
+        assert body == {
+            "status_code": 1000,
+            "status_message": "Success",
+            "timestamp": sessions.cdrs()[-1][1]["last_updated"],
+        }
+
+
+@pytest.mark.parametrize("month", sessions.PUBLISHED_MONTHS)
+def test_a_month_is_asked_by_when_its_records_were_changed(server: DemoServer, month: str) -> None:
+    year, number = int(month[:4]), int(month[5:])
+    following = f"{year + number // 12}-{number % 12 + 1:02d}"
+    query = f"?date_from={month}-01T00:00:00Z&date_to={following}-01T00:00:00Z"
+    found = crawled(server, query)
+    assert records(found) == sessions.cdrs_of(month)
+    assert {page.headers["X-Total-Count"] for page in found} == {str(len(sessions.cdrs_of(month)))}
+    for page in found[:-1]:
+        following_link = page.links["next"]["url"]
+        assert f"date_from={month}-01T00%3A00%3A00Z&date_to={following}-01T00" in following_link
+
+
+def test_date_from_is_inclusive_and_date_to_is_exclusive(server: DemoServer) -> None:
+    at = sessions.cdrs()[500][1]["last_updated"]
+    since = records(crawled(server, f"?date_from={at}"))
+    before = records(crawled(server, f"?date_to={at}"))
+    assert before + since == [record for _, record in sessions.cdrs()]
+    assert since[0]["last_updated"] == at
+    assert all(record["last_updated"] < at for record in before)
+    for nothing in (f"?date_from={at}&date_to={at}", f"?offset={len(sessions.cdrs())}"):
+        (empty,) = crawled(server, nothing)
+        assert empty.json()["data"] == []
+        assert empty.json()["status_code"] == 1000
+
+
+def test_the_last_page_has_no_link(server: DemoServer) -> None:
+    every = len(sessions.cdrs())
+    exact = get(server, f"{CDRS}?offset={every - 100}&limit=100", **OCPI_TOKEN)
+    assert len(exact.json()["data"]) == 100
+    assert "Link" not in exact.headers
+    one_before = get(server, f"{CDRS}?offset={every - 101}&limit=100", **OCPI_TOKEN)
+    assert one_before.headers["Link"] == (
+        f'<{server.url}{CDRS}?offset={every - 1}&limit=100>; rel="next"'
+    )
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        TOKEN,
+        API_KEY,
+        {"Authorization": "ZGVtby10b2tlbg=="},
+        {"Authorization": "Token ZGVtby10b2tlbg"},
+        {"Authorization": "Bearer ZGVtby10b2tlbg=="},
+    ],
+)
+def test_charging_sessions_need_the_encoded_token(
+    server: DemoServer, headers: dict[str, str]
+) -> None:
+    answer = get(server, CDRS, **headers)
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"] == "Token"
+    assert answer.headers["X-GORAL-Demo"] == "invented data"
+    assert "DEMO-CDR" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=0",
+        "limit=-1",
+        "limit=",
+        "limit=1e3",
+        "limit=9999999",
+        "limit=1&limit=2",
+        "limit=%D9%A1",
+        "offset=x",
+        "offset=-1",
+        "offset=%00",
+        "date_from=",
+        "date_from=yesterday",
+        "date_from=2022-07-01",
+        "date_from=2022-13-01T00:00:00Z",
+        "date_from=0000-01-01T00:00:00Z",
+        "date_from=2022-07-01T24:00:01Z",
+        "date_from=2022-07-01T00:00:00%2B02:00",
+        "date_from=2022-07-01T00:00:00Z&date_from=2022-07-02T00:00:00Z",
+        "date_to=2022-07-01T00:00:00Z%0D%0AX-Evil:%201",
+        "date_to=%FF%FE",
+        "date_to=' or 1=1 --",
+        "&".join(f"x{number}=1" for number in range(50)),
+    ],
+)
+def test_malformed_parameters_are_refused_as_ocpi_does(server: DemoServer, query: str) -> None:
+    answer = get(server, f"{CDRS}?{query}", **OCPI_TOKEN)
+    assert answer.status_code == 200
+    assert answer.headers["X-GORAL-Demo"] == "invented data"
+    body = answer.json()
+    assert body["status_code"] == 2001
+    assert "data" not in body
+    assert {"Link", "X-Total-Count", "X-Evil"}.isdisjoint(answer.headers)
+
+
+def test_what_nobody_asked_for_does_not_come_back_in_a_link(server: DemoServer) -> None:
+    hostile = "?limit=5&x=%0D%0AX-Evil:%201&Host=evil.example"
+    answer = get(server, CDRS + hostile, **OCPI_TOKEN, Host="evil.example")
+    assert answer.links["next"]["url"] == f"{server.url}{CDRS}?offset=5&limit=5"
+    assert "X-Evil" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    "path", [CDRS + "/", CDRS.upper(), CDRS + "/DEMO-CDR-000001", CDRS + "%3F"]
+)
+def test_other_paths_of_ocpi_are_not_found(server: DemoServer, path: str) -> None:
+    assert get(server, path, **OCPI_TOKEN).status_code == 404
+
+
 def test_the_first_page_lists_what_there_is_and_says_demo(server: DemoServer) -> None:
     answer = get(server, "/")
     assert answer.status_code == 200
     assert "DEMO" in answer.text
     starts = [files.path.partition("{")[0] for files in FILES]
-    for start in (*starts, "/pdok/2022/", "/klimaatmonitor/odata/"):
+    for start in (*starts, "/pdok/2022/", "/klimaatmonitor/odata/", CDRS):
         assert server.url + start in answer.text
 
 
