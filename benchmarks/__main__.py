@@ -7,13 +7,16 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import measuring, months, requests_csv
+from benchmarks import cdrs, measuring, months, requests_csv
 
 Measure = Callable[[Path], list[measuring.Result]]
 BENCHMARKS: dict[str, Measure] = {
     "requests_csv": requests_csv.measure,
     "requests_csv_memory": requests_csv.measure_memory,
     "months": months.measure,
+    "cdrs": cdrs.measure,
+    "cdrs_many": cdrs.measure_many,
+    "crawl": cdrs.measure_crawl,
 }
 
 
@@ -24,13 +27,23 @@ def main() -> None:
     names = parser.parse_args().names or list(BENCHMARKS)
     if unknown := set(names) - set(BENCHMARKS):
         parser.error(f"no benchmark {sorted(unknown)}; there are {sorted(BENCHMARKS)}")
+    before = {one["name"]: one["value"] for one in measuring.saved()}
     for name in names:
         with tempfile.TemporaryDirectory(prefix="goral-benchmarks-") as folder:
             results = BENCHMARKS[name](Path(folder))
         measuring.save(results)
         for one in results:
-            goal = f"  (goal: {one.goal:g})" if one.goal is not None else ""
-            print(f"{one.name:32} {one.value:10.2f} {one.unit}{goal}", flush=True)  # noqa: T201
+            print(_told(one, before.get(one.name)), flush=True)  # noqa: T201
+
+
+def _told(one: measuring.Result, before: float | None) -> str:
+    """A figure with its goal, and what it was in the results that are kept in the repository."""
+    goal = f"goal {one.goal:g}" if one.goal is not None else ""
+    if before:
+        change = f"was {before:g} ({100 * (one.value / before - 1):+.0f} %)"
+    else:
+        change = "new"
+    return f"{one.name:36} {one.value:10.2f} {one.unit:16} {goal:10} {change}"
 
 
 if __name__ == "__main__":

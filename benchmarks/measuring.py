@@ -114,9 +114,14 @@ def result(
     return Result(name, round(value, 2), unit, goal, better, rows, runs, machine(), now)
 
 
+def saved(path: Path = RESULTS) -> list[dict[str, Any]]:
+    """The results as they were written last."""
+    return json.loads(path.read_text()) if path.exists() else []
+
+
 def save(results: list[Result], path: Path = RESULTS) -> None:
     """Write the results, in place of those of the same names."""
-    kept = json.loads(path.read_text()) if path.exists() else []
+    kept = saved(path)
     names = {one.name for one in results}
     together = [one for one in kept if one["name"] not in names] + [asdict(r) for r in results]
     path.write_text(json.dumps(sorted(together, key=lambda one: str(one["name"])), indent=1) + "\n")

@@ -6,6 +6,7 @@ All persons are obviously invented.
 from __future__ import annotations
 
 import shutil
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -148,6 +149,7 @@ def stage(file: Path, home: Path, memory_limit: str = MEMORY_LIMIT) -> None:
             home=home,
             spill=home / "landing" / ".tmp-spill",
             key=KEY,
+            received_at=datetime.now(UTC),
             memory_limit=memory_limit,
             threads=THREADS,
         )
