@@ -23,7 +23,12 @@ from typing import TYPE_CHECKING, Any
 from goral_pipeline import durable
 from goral_pipeline.checks import plausibility
 from goral_pipeline.contracts import Contract, Table, derived, staged
-from goral_pipeline.contracts.generate import CONCESSIONS_COLUMNS, DELIVERIES_COLUMNS
+from goral_pipeline.contracts.generate import (
+    CONCESSIONS_COLUMNS,
+    DELIVERIES_COLUMNS,
+    DELIVERY_MONTHS_COLUMNS,
+    SESSION_MONTHS_BEFORE_COLUMNS,
+)
 from goral_pipeline.contracts.model import quote
 from goral_pipeline.errors import GoralError
 from goral_pipeline.landing.ledger import Current, Ledger
@@ -46,7 +51,15 @@ DBT_FILES = ("*.sql", "*.yml", "*.csv", "*.py", "*.md")
 DBT_BUILD = ("build", "--exclude-resource-type", "unit_test")
 PARSED = "partial_parse.msgpack"
 SCHEMAS_OF_THE_BUILD = ("staging", "staged")
-BUILT_ON = ("intermediate.int_locations", "intermediate.int_charge_points")
+SESSION_MONTHS = "intermediate.int_session_month_deliveries"
+BUILT_ON = (
+    "intermediate.int_locations",
+    "intermediate.int_charge_points",
+    SESSION_MONTHS,
+    "intermediate.int_session_months",
+    "intermediate.int_session_quarter_hours",
+    "intermediate.int_station_months",
+)
 """What dbt makes of new deliveries only; the same models say so of themselves."""
 TABLES_OF_THE_BUILD = ("build_info", "build_inputs", "plausibility")
 
@@ -67,6 +80,8 @@ class Inputs:
 
     files: tuple[InputFile, ...]
     deliveries: tuple[dict[str, Any], ...]
+    delivery_months: tuple[dict[str, Any], ...]
+    """Which months the rows of each delivery fall in: it follows from what was staged."""
     concessions: tuple[dict[str, Any], ...]
     """What the mappings say of the concessions."""
     project: str
@@ -98,15 +113,16 @@ def inputs(settings: Settings, ledger: Ledger, as_of: datetime | None = None) ->
         for current in pointed
         for file in current.files
     ]
-    for one in placement.placements(settings, pointed):
-        contract = derived()[placement.PLACEMENT]
+    months = ledger.months_by_staging()
+    for one in placement.placements(settings, pointed, months):
+        contract = derived()[one.contract]
         files.append(
             InputFile(
                 relation=contract.relation(contract.tables[0]),
                 path=one.path.as_posix(),
                 # Its name is made of all that it follows from.
                 sha256="",
-                delivery_id=one.locations.delivery.delivery_id,
+                delivery_id=one.placed.delivery.delivery_id,
             )
         )
     deliveries = tuple(_delivery_row(current) for current in pointed)
@@ -127,7 +143,12 @@ def inputs(settings: Settings, ledger: Ledger, as_of: datetime | None = None) ->
         sort_keys=True,
     )
     fingerprint = hashlib.sha256(made_of.encode()).hexdigest()
-    return Inputs(tuple(files), deliveries, granted, project, fingerprint)
+    touched = tuple(
+        {"delivery_id": current.delivery.delivery_id, "month": month}
+        for current in pointed
+        for month in months.get(current.staging_id, ())
+    )
+    return Inputs(tuple(files), deliveries, touched, granted, project, fingerprint)
 
 
 def _refuse_two_keys(pointed: list[Current]) -> None:
@@ -262,7 +283,15 @@ def prepare(settings: Settings, wanted: Inputs, onto: Path | None = None) -> Pat
             for table in contract.tables:
                 con.execute(_view(settings, contract, table, wanted))
         _create_table(con, "deliveries", DELIVERIES_COLUMNS, deliveries)
+        _create_table(con, "delivery_months", DELIVERY_MONTHS_COLUMNS, wanted.delivery_months)
         _create_table(con, "concessions", CONCESSIONS_COLUMNS, wanted.concessions)
+        # dbt makes the table anew from it, and no model may read what is made of it.
+        _create_table(con, "session_months_before", SESSION_MONTHS_BEFORE_COLUMNS, ())
+        if held:
+            con.execute(
+                "insert into staged.session_months_before by name "
+                f"select month, delivery_id from {SESSION_MONTHS}"
+            )
     return path
 
 

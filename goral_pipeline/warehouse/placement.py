@@ -1,6 +1,6 @@
-"""Placement: which municipality each location of a snapshot lies in.
+"""Placement: which municipality each location of a snapshot, or place of a session, lies in.
 
-A function of one staged snapshot, one edition of the boundaries and the set distance; its file is
+A function of one staged delivery, the editions of the boundaries and the set distance; its file is
 named by these three, so that a month is placed once. Belongs here: geometry, which SQL here lacks.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 LOCATIONS = "ndw_dotnl/locations"
 BOUNDARIES = "pdok/municipality_boundaries"
 PLACEMENT = "derived/location_municipality"
+SESSIONS = "sessions"
+"""Table that tells a dataset of sessions: each concession has its own."""
+SESSION_PLACEMENT = "derived/session_location_municipality"
+KEY = ("country_code", "party_id", "location_id")
 
 # A degree in metres at the region's latitude. Over the few hundred metres that are measured, a
 # plane is right to half a per cent, and to one and a half at the region's northern edge.
@@ -36,33 +41,50 @@ METRES_A_DEGREE = 111_195.0
 
 @dataclass(frozen=True)
 class Placement:
-    """One snapshot to be placed on one edition of the boundaries, and the file it comes to."""
+    """One delivery to be placed on the boundaries of its months, and the file it comes to."""
 
-    locations: Current
-    boundaries: Current
+    contract: str
+    """What it comes to, a name of the derived contracts."""
+    placed: Current
+    boundaries: tuple[tuple[str, Current], ...]
+    """The edition for each month of it."""
     path: Path
     """Relative to GORAL_HOME."""
 
 
-def placements(settings: Settings, pointed: list[Current]) -> list[Placement]:
+def placements(
+    settings: Settings, pointed: list[Current], months: Mapping[str, Sequence[str]]
+) -> list[Placement]:
     """What has to be placed for these pointers.
+
+    Args:
+        settings: how near to a border is near.
+        pointed: what the pointers point at.
+        months: by staging, the months that its rows fall in; a snapshot's is its partition.
 
     Raises:
         GoralError: when there are locations but no boundaries.
     """
     editions = [current for current in pointed if current.delivery.dataset == BOUNDARIES]
     snapshots = [current for current in pointed if current.delivery.dataset == LOCATIONS]
-    if snapshots and not editions:
+    sessions = [current for current in pointed if _holds_sessions(current)]
+    if (snapshots or sessions) and not editions:
         raise GoralError(
             f"there are locations but no boundaries to place them in: deliver {BOUNDARIES} "
             "(`goral deliver`) or fetch it (`goral run`)"
         )
+    wanted = [(PLACEMENT, one, [one.delivery.partition]) for one in snapshots]
+    wanted += [(SESSION_PLACEMENT, one, list(months.get(one.staging_id, ()))) for one in sessions]
     result = []
-    for snapshot in snapshots:
-        edition = edition_for(snapshot.delivery.partition, editions)
-        path = _path(snapshot, edition, settings.border_distance_m)
-        result.append(Placement(snapshot, edition, path))
+    for contract, current, of_it in wanted:
+        on = tuple((month, edition_for(month, editions)) for month in of_it)
+        path = _path(contract, current, on, settings.border_distance_m)
+        result.append(Placement(contract, current, on, path))
     return result
+
+
+def _holds_sessions(current: Current) -> bool:
+    return any(file.table_name == SESSIONS for file in current.files)
 
 
 def edition_for(month: str, editions: list[Current]) -> Current:
@@ -73,8 +95,8 @@ def edition_for(month: str, editions: list[Current]) -> Current:
 
 
 def place_all(settings: Settings, ledger: Ledger, as_of: datetime | None = None) -> tuple[int, int]:
-    """Place every snapshot that is not placed yet; gives how many were and how many there are."""
-    wanted = placements(settings, ledger.current(as_of=as_of))
+    """Place every delivery that is not placed yet; gives how many were and how many there are."""
+    wanted = placements(settings, ledger.current(as_of=as_of), ledger.months_by_staging())
     todo = [one for one in wanted if not (settings.home_folder / one.path).exists()]
     for one in todo:
         write(settings, one)
@@ -83,29 +105,61 @@ def place_all(settings: Settings, ledger: Ledger, as_of: datetime | None = None)
 
 def write(settings: Settings, placement: Placement) -> None:
     """Compute one placement and write its file."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     home = settings.home_folder
-    columns = ["country_code", "party_id", "location_id", "latitude", "longitude"]
-    locations = pq.read_table(home / _file(placement.locations, "locations"), columns=columns)
-    boundaries = pq.read_table(home / _file(placement.boundaries, "municipality_boundaries"))
-    rows = place(
-        locations,
-        boundaries,
-        delivery_id=placement.locations.delivery.delivery_id,
-        boundaries_delivery_id=placement.boundaries.delivery.delivery_id,
-        border_distance_m=settings.border_distance_m,
-    )
+    schema = derived()[placement.contract].tables[0].arrow_schema()
+    placed = schema.empty_table()
+    for edition, months in _by_edition(placement):
+        if placement.contract == PLACEMENT:
+            columns = [*KEY, "latitude", "longitude"]
+            locations = pq.read_table(home / _file(placement.placed, "locations"), columns=columns)
+        else:
+            locations = _places(home / _file(placement.placed, SESSIONS), months)
+        rows = place(
+            locations,
+            pq.read_table(home / _file(edition, "municipality_boundaries")),
+            contract=placement.contract,
+            delivery_id=placement.placed.delivery.delivery_id,
+            boundaries_delivery_id=edition.delivery.delivery_id,
+            border_distance_m=settings.border_distance_m,
+        )
+        placed = pa.concat_tables([placed, rows])
+    rows = placed.combine_chunks()
     goal = home / placement.path
     durable.make_folder(goal.parent)
     with durable.replacing(goal) as temporary:
         parquet.write(temporary, rows.schema, rows.to_batches())
 
 
+def _by_edition(placement: Placement) -> list[tuple[Current, list[str]]]:
+    found: dict[str, tuple[Current, list[str]]] = {}
+    for month, edition in placement.boundaries:
+        found.setdefault(edition.staging_id, (edition, []))[1].append(month)
+    return list(found.values())
+
+
+def _places(path: Path, months: Sequence[str]) -> pa.Table:
+    """The distinct places of sessions begun in these months, in order."""
+    import duckdb
+
+    with duckdb.connect() as con:
+        # The order does not hang on that of the rows, so neither does the file.
+        return con.execute(
+            "select strftime(timezone('Europe/Amsterdam', started_at), '%Y-%m') as month, "
+            "country_code, party_id, location_id, latitude, longitude "
+            "from read_parquet($path) where month in (select unnest($months)) "
+            "group by all order by all",
+            {"path": str(path), "months": list(months)},
+        ).to_arrow_table()
+
+
 def place(
     locations: pa.Table,
     boundaries: pa.Table,
     *,
+    contract: str = PLACEMENT,
     delivery_id: str,
     boundaries_delivery_id: str,
     border_distance_m: float,
@@ -113,14 +167,15 @@ def place(
     """The municipality of each location, and whether a border is within the set distance.
 
     Args:
-        locations: key columns, latitude and longitude (WGS 84, degrees).
+        locations: the other columns of the contract, latitude and longitude (WGS 84, degrees).
         boundaries: municipality_code and geometry (WKB, longitude and latitude).
+        contract: what is made.
         delivery_id: of the locations.
         boundaries_delivery_id: of the boundaries.
         border_distance_m: locations at most this far from a border are flagged.
 
     Returns:
-        A table of the contract derived/location_municipality, in the order of `locations`.
+        A table of the contract, in the order of `locations`.
     """
     import numpy as np
     import pyarrow as pa
@@ -133,11 +188,9 @@ def place(
     distance = _border_distance(outlines, points, border_distance_m)
     is_near = ~np.isnan(distance)
     number = locations.num_rows
-    schema = derived()[PLACEMENT].tables[0].arrow_schema()
+    schema = derived()[contract].tables[0].arrow_schema()
     columns = {
-        "country_code": locations["country_code"],
-        "party_id": locations["party_id"],
-        "location_id": locations["location_id"],
+        **{name: locations[name] for name in locations.column_names},
         "municipality_code": pa.array(_municipality(codes, outlines, points), pa.string()),
         "near_border": pa.array(is_near),
         "border_distance_m": pa.array(np.round(distance, 1), mask=~is_near, type=pa.float64()).cast(
@@ -200,10 +253,16 @@ def _file(current: Current, table: str) -> str:
     return next(file.path for file in current.files if file.table_name == table)
 
 
-def _path(snapshot: Current, edition: Current, border_distance_m: float) -> Path:
+def _path(
+    contract: str,
+    placed: Current,
+    on: tuple[tuple[str, Current], ...],
+    border_distance_m: float,
+) -> Path:
     code = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
-    contract = hashlib.sha256(derived()[PLACEMENT].path.read_bytes()).hexdigest()
-    made_of = (snapshot.staging_id, edition.staging_id, repr(border_distance_m), code, contract)
+    form = hashlib.sha256(derived()[contract].path.read_bytes()).hexdigest()
+    editions = [f"{month}={edition.staging_id}" for month, edition in on]
+    made_of = (placed.staging_id, *editions, repr(border_distance_m), code, form)
     name = hashlib.sha256("|".join(made_of).encode()).hexdigest()[:16]
-    folder = Path("staging") / PLACEMENT
-    return folder / f"{snapshot.delivery.delivery_id}-{name}" / "location_municipality.parquet"
+    folder = Path("staging") / contract / f"{placed.delivery.delivery_id}-{name}"
+    return folder / f"{derived()[contract].tables[0].name}.parquet"

@@ -1,6 +1,7 @@
 """A warehouse built on the one of before holds just what one built from nothing does."""
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import duckdb
 import pytest
 
 from goral_pipeline import ingestion
-from goral_pipeline.demo import charge_points
+from goral_pipeline.demo import charge_points, sessions
 from goral_pipeline.landing import open_ledger
 from goral_pipeline.landing.ledger import Ledger
 from goral_pipeline.orchestration import run as orchestration
@@ -19,6 +20,7 @@ from goral_pipeline.warehouse.placement import place_all
 
 LOCATIONS = "ndw_dotnl/locations"
 FIRST, *_, LAST = charge_points.PUBLISHED_MONTHS
+SESSIONS = "vattenfall/sessions"
 SNAPSHOTS = ("int_locations", "int_charge_points")
 
 
@@ -26,6 +28,22 @@ def deliver(settings: Settings, ledger: Ledger, month: str, content_of: str, fol
     file = folder / f"DEMO_{month}.json.gz"
     file.write_bytes(charge_points.locations_gz(content_of))
     assert ingestion.deliver(settings, ledger, LOCATIONS, month, file).state == "new"
+
+
+def deliver_sessions(
+    settings: Settings, ledger: Ledger, month: str, records: list[sessions.Json], folder: Path
+) -> None:
+    file = folder / f"DEMO_sessions_{month}.json"
+    file.write_text(json.dumps({"description": sessions.LABEL, "data": records}))
+    assert ingestion.deliver(settings, ledger, SESSIONS, month, file).state == "new"
+
+
+def sessions_of(settings: Settings, month: str) -> int:
+    with duckdb.connect(str(settings.warehouse / build.FILE), read_only=True) as con:
+        found = con.execute(
+            "select sum(sessions)::integer from marts.mart_use where month = $1", [month]
+        ).fetchall()
+    return int(found[0][0])
 
 
 def run(settings: Settings) -> None:
@@ -68,6 +86,15 @@ def test_built_on_another_it_is_as_built_from_nothing(
     # A month corrected, and one more.
     deliver(settings, ledger, LAST, FIRST, tmp_path)
     deliver(settings, ledger, "2023-01", LAST, tmp_path)
+    of_august = sessions_of(settings, "2022-08")
+    # Months later one session is taken back, and another is said to have taken less.
+    first, second = sessions.cdrs_of("2022-08")[100:102]
+    changed = {"last_updated": "2023-01-15T12:00:00Z"}
+    taken_back = {"id": first["id"] + "-C", "credit": True, "credit_reference_id": first["id"]}
+    corrected = [first | taken_back | changed, second | changed | {"total_energy": 0.001}]
+    deliver_sessions(settings, ledger, "2023-01", corrected, tmp_path)
+    # A month is delivered again with less in it.
+    deliver_sessions(settings, ledger, "2022-11", sessions.cdrs_of("2022-11")[:100], tmp_path)
     run(settings)
     path = settings.warehouse / build.FILE
     built_on = path.rename(tmp_path / "built_on.duckdb")
@@ -76,6 +103,8 @@ def test_built_on_another_it_is_as_built_from_nothing(
     with duckdb.connect(str(path), read_only=True) as con:
         months = con.execute("select distinct month from intermediate.int_charge_points")
         assert len(months.fetchall()) == len(charge_points.PUBLISHED_MONTHS) + 1
+    assert sessions_of(settings, "2022-08") == of_august - 1
+    assert sessions_of(settings, "2022-11") < sessions_of(settings, "2022-10")
     with dg.DagsterInstance.get() as instance:
         _are_described(instance)
 
@@ -125,15 +154,16 @@ def test_only_what_changed_is_new(settings: Settings, ledger: Ledger, tmp_path: 
     assert new_deliveries(build.prepare(settings, wanted)) == everything
 
 
-def test_boundaries_that_change_make_the_snapshots_placed_in_them_new(
+def test_boundaries_that_change_make_all_that_is_placed_in_them_new(
     settings: Settings, newer_boundaries: None
 ) -> None:
     with open_ledger(settings) as ledger:
         place_all(settings, ledger)
         wanted = build.inputs(settings, ledger)
     building = build.prepare(settings, wanted, onto=settings.warehouse / build.FILE)
-    snapshots = {f"{LOCATIONS} {month}" for month in charge_points.PUBLISHED_MONTHS}
-    assert new_deliveries(building) == snapshots | {"pdok/municipality_boundaries 2022"}
+    placed = {f"{LOCATIONS} {month}" for month in charge_points.PUBLISHED_MONTHS}
+    placed |= {f"{SESSIONS} {month}" for month in sessions.PUBLISHED_MONTHS}
+    assert new_deliveries(building) == placed | {"pdok/municipality_boundaries 2022"}
 
 
 def test_another_project_builds_from_nothing(

@@ -298,12 +298,12 @@ def test_the_edition_is_the_latest_of_the_year_or_before_else_the_earliest(
 
 def test_locations_without_any_boundaries_are_told_with_the_mend() -> None:
     with pytest.raises(GoralError) as refusal:
-        placement.placements(Settings.load(), [current(placement.LOCATIONS, "2022-06")])
+        placement.placements(Settings.load(), [current(placement.LOCATIONS, "2022-06")], {})
     assert str(refusal.value) == (
         "there are locations but no boundaries to place them in: deliver "
         "pdok/municipality_boundaries (`goral deliver`) or fetch it (`goral run`)"
     )
-    assert placement.placements(Settings.load(), []) == []
+    assert placement.placements(Settings.load(), [], {}) == []
 
 
 def test_a_placement_is_named_by_all_that_it_follows_from() -> None:
@@ -311,7 +311,7 @@ def test_a_placement_is_named_by_all_that_it_follows_from() -> None:
     edition = current(placement.BOUNDARIES, "2022")
 
     def name(*pointed: Current, distance: float = 100) -> Path:
-        (one,) = placement.placements(Settings.load(border_distance_m=distance), list(pointed))
+        (one,) = placement.placements(Settings.load(border_distance_m=distance), list(pointed), {})
         return one.path
 
     usual = name(snapshot, edition)
@@ -332,8 +332,8 @@ def test_every_location_of_a_snapshot_is_placed_where_its_outline_says(
 ) -> None:
     (december,) = (
         one
-        for one in placement.placements(settings, ledger.current())
-        if one.locations.delivery.partition == "2022-12"
+        for one in placement.placements(settings, ledger.current(), {})
+        if one.placed.delivery.partition == "2022-12"
     )
     home = settings.home_folder
 
@@ -361,6 +361,6 @@ def test_only_what_is_not_there_is_placed_and_with_the_same_bytes(
     before, content = every_file(folder), every_byte(folder)
     assert placement.place_all(settings, ledger) == (0, 12)
     assert every_file(folder) == before
-    (settings.home_folder / placement.placements(settings, ledger.current())[3].path).unlink()
+    (settings.home_folder / placement.placements(settings, ledger.current(), {})[3].path).unlink()
     assert placement.place_all(settings, ledger) == (1, 12)
     assert every_byte(folder) == content

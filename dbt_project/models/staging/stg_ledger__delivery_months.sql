@@ -1,0 +1,4 @@
+select
+    delivery_id,
+    month
+from {{ source('staged', 'delivery_months') }}

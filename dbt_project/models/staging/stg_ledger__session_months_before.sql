@@ -1,0 +1,4 @@
+select
+    month,
+    delivery_id
+from {{ source('staged', 'session_months_before') }}
