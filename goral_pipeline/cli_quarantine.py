@@ -81,6 +81,37 @@ def quarantine_show(
         say(f"{shown.num_rows} of {rows.num_rows}; --limit 0 shows all")
 
 
+@quarantine_app.command("quality")
+def quarantine_quality(
+    dataset: AnyDataset = None,
+    partition: Partition = None,
+    rules: Annotated[
+        bool, typer.Option("--rules", help="Each rule that was broken, with the first ids.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Show how many records of each operator met the profile, and which rule failed how often.
+
+    `refused` records are left out; those that only miss the profile are used.
+    """
+    from goral_pipeline import quarantine
+
+    held = _held(dataset, partition)
+    rows = [
+        row
+        for one in held
+        for row in (quarantine.quality_by_rule(one) if rules else quarantine.quality(one))
+    ]
+    if as_json:
+        print(json.dumps(rows, indent=2))
+    elif rows:
+        print_rows(rows)
+    elif rules:
+        say("no rule was broken")
+    else:
+        say("no report: only charging sessions have one, and none were delivered")
+
+
 @quarantine_app.command("export")
 def quarantine_export(
     dataset: Dataset,

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from goral_pipeline import durable
+from goral_pipeline import clock, durable
 from goral_pipeline.checks.reconciliation import reconcile, totals
 from goral_pipeline.contracts import Contract, staged
 from goral_pipeline.errors import DeliveryRejected, SettingsError
@@ -262,6 +262,7 @@ def _job(
         home=home,
         spill=home / "spill",
         key=key,
+        received_at=clock.now(),
         memory_limit=settings.duckdb_memory_limit,
         threads=settings.duckdb_threads,
         mapping=mapping.resolve(),

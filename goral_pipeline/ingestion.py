@@ -407,6 +407,7 @@ def _stage(settings: Settings, delivery: Delivery) -> Staging:
         home=settings.home_folder,
         spill=durable.temporary_beside(settings.landing / "spill"),
         key=_key(settings, delivery.dataset),
+        received_at=delivery.received_at,
         memory_limit=settings.duckdb_memory_limit,
         threads=settings.duckdb_threads,
     )

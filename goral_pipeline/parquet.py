@@ -1,4 +1,4 @@
-"""Parquet files: the one way this project writes them.
+"""Parquet files: the one way this project writes them, and for many staged rows another.
 
 The same rows give the same bytes: schema from the contract, sorted by the caller, fixed row groups,
 zstd, page index and page checksums, no clock time. Does not belong here: which rows.
@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import duckdb
     import pyarrow as pa
 
 ROWS_A_GROUP = 500_000
+ROWS_A_COPIED_GROUP = 122_880
+"""What DuckDB takes where it is not told: each thread writes a group at a time."""
 
 
 def write(
@@ -40,6 +43,41 @@ def write(
             writer.write_table(group, row_group_size=ROWS_A_GROUP)
             rows += group.num_rows
     return rows
+
+
+def copy(
+    con: duckdb.DuckDBPyConnection,
+    query: str,
+    parameters: dict[str, str],
+    path: Path,
+    schema: pa.Schema,
+) -> int:
+    """Write what a sorted query gives to a new file by DuckDB itself; gives the number of rows.
+
+    For many rows: it takes half the time and memory of `write`, on several threads. In turn the
+    file has no page checksums, and its schema neither descriptions nor what may not be null; that
+    nothing required is null is seen from its statistics.
+
+    Raises:
+        ValueError: when a column is missing or out of place, or null where that is not allowed.
+    """
+    import pyarrow.parquet as pq
+
+    form = f"format parquet, compression zstd, row_group_size {ROWS_A_COPIED_GROUP}"
+    con.execute(f"copy ({query}) to {_quoted(path)} ({form})", parameters)
+    metadata = pq.read_metadata(path)
+    if metadata.schema.names != schema.names:
+        raise ValueError(f"columns are {metadata.schema.names}, expected {schema.names}")
+    for place, field in enumerate(schema):
+        groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
+        nulls = sum(group.column(place).statistics.null_count for group in groups)
+        if nulls and not field.nullable:
+            raise ValueError(f"{nulls} nulls in {field.name}, which requires a value")
+    return int(metadata.num_rows)
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"
 
 
 def _groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:

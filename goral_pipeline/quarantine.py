@@ -1,18 +1,20 @@
 """What is in quarantine: of the newest delivery of each partition, which records, and why.
 
-Belongs here: finding it and giving it as rows. Does not belong here: writing it (`staging`),
-showing it (`cli_quarantine`), or staging a delivery again (`ingestion`).
+Belongs here: finding it and giving it as rows, the quality reports that lie there too. Does not
+belong here: writing it (`staging`), showing it (`cli_quarantine`), or staging a delivery again
+(`ingestion`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goral_pipeline import ingestion
 from goral_pipeline.errors import SettingsError
 from goral_pipeline.sources import contracts
+from goral_pipeline.staging import quality as report
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -139,6 +141,34 @@ def records(one: Held, rule: str | None = None) -> pa.Table:
         f'from ({_RECORDS}) {where} order by "table", record_number, rule',
         **({"rule": rule} if rule else {}),
     )
+
+
+def quality(one: Held) -> list[dict[str, Any]]:
+    """The quality report of a delivery, one row an operator; none where its contract wants none."""
+    told = {"dataset": one.delivery.dataset, "partition": one.delivery.partition}
+    return [
+        told
+        | {name: value for name, value in asdict(of).items() if name != "broken"}
+        | {"delivery": one.delivery.delivery_id, "state": one.delivery.state}
+        for of in report.read(one.folder)
+    ]
+
+
+def quality_by_rule(one: Held) -> list[dict[str, Any]]:
+    """Each rule that records of an operator broke, with the ids of the first of them."""
+    told = {"dataset": one.delivery.dataset, "partition": one.delivery.partition}
+    return [
+        told
+        | {
+            "operator": of.operator,
+            "rule": broken.rule,
+            "outcome": "refused" if broken.is_refused else "profile not met",
+            "records": broken.records,
+            "examples": ", ".join(broken.examples),
+        }
+        for of in report.read(one.folder)
+        for broken in of.broken
+    ]
 
 
 def _query(one: Held, sql: str, **parameters: str) -> pa.Table:

@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -224,6 +225,9 @@ class Staged:
         return {file.table_name: file.received for file in self.staging.files}
 
 
+RECEIVED_AT = datetime(2026, 1, 1, tzinfo=UTC)
+
+
 def job_of(home: Path, dataset: str, file: Path, **overrides: Any) -> Job:
     values = {
         "dataset": dataset,
@@ -234,6 +238,7 @@ def job_of(home: Path, dataset: str, file: Path, **overrides: Any) -> Job:
         "home": home,
         "spill": home / "landing" / "spill",
         "key": KEY.encode(),
+        "received_at": RECEIVED_AT,
         "memory_limit": "1GB",
         "threads": 1,
     }

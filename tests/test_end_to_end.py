@@ -32,6 +32,7 @@ DELIVERIES = {
     "pdok/municipality_boundaries": 1,
     "vattenfall/requests": 9,
     "vattenfall/placements": 6,
+    "vattenfall/sessions": 6,
     "ecotap_allego/requests": 8,
     "ecotap_allego/placements": 3,
     "rvo/charge_point_counts": 12,

@@ -21,7 +21,7 @@ from goral_pipeline.contracts import Contract, staged
 from goral_pipeline.settings import DBT_PROJECT, PROJECT_ROOT
 from goral_pipeline.sources import mapping, rvo, tabular
 from goral_pipeline.sources.reading import Reading
-from tests.support_files import Row, Staged, stage_file
+from tests.support_files import RECEIVED_AT, Row, Staged, stage_file
 
 DATA = PROJECT_ROOT.parent / "shared" / "data"
 OUTLOOK = DATA / "elaadnl/outlook_personenautos_2024Q1_ermelo_zeewolde.csv"
@@ -138,7 +138,7 @@ def test_the_growth_scenarios_are_read_by_a_mapping(tmp_path: Path) -> None:
     (tmp_path / "growth.yaml").write_text(GROWTH_MAPPING)
     layout = mapping.load(tmp_path / "growth.yaml")
     with duckdb.connect() as con:
-        reading = Reading(con, GROWTH, _contract(layout.columns), "2024Q1", tmp_path)
+        reading = Reading(con, GROWTH, _contract(layout.columns), "2024Q1", tmp_path, RECEIVED_AT)
         tabular.read(reading, (layout,))
         found = con.execute(
             f"select {', '.join(layout.columns)} from raw_growth order by record_number"

@@ -39,7 +39,7 @@ def doubts(
         found.append(f"the same content is in use for {_some(same_content)}")
     if months and contract.partition == "month":
         has_ended = end_day is not None and end_day.isoformat() <= f"{partition}-01"
-        if partition not in months and not has_ended:
+        if partition not in months and not has_ended and not contract.is_by_change:
             found.append(f"no row is of {partition}: they are of {_range(months)}")
         if later := [month for month in months if month > partition]:
             found.append(f"there are rows of after {partition}: of {_range(later)}")

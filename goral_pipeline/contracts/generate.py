@@ -29,6 +29,18 @@ DELIVERIES_COLUMNS = {
 }
 """The warehouse's view of the ledger: the deliveries that the pointers point at."""
 
+DELIVERY_MONTHS_COLUMNS = {
+    "delivery_id": ("VARCHAR", "Id of the delivery."),
+    "month": ("VARCHAR", "Month in which accepted rows of it fall, in Europe/Amsterdam."),
+}
+"""The warehouse's view of the ledger: which months each of those deliveries touches."""
+
+SESSION_MONTHS_BEFORE_COLUMNS = {
+    "month": ("VARCHAR", "Month of sessions that the warehouse built on holds."),
+    "delivery_id": ("VARCHAR", "A delivery that it was made of there."),
+}
+"""What the warehouse built on says of its months of sessions; nothing where none is built on."""
+
 CONCESSIONS_COLUMNS = {
     "concession": ("VARCHAR", "Id of the concession; the source that delivers its datasets."),
     "name": ("VARCHAR", "Name as the yearly report writes it."),
@@ -88,6 +100,16 @@ def dbt_sources() -> str:
                 "Deliveries the warehouse is built from: one a dataset and partition.",
                 DELIVERIES_COLUMNS,
             ),
+            (
+                "delivery_months",
+                "The months that the accepted rows of each of those deliveries fall in.",
+                DELIVERY_MONTHS_COLUMNS,
+            ),
+            (
+                "session_months_before",
+                "What each month of sessions was made of in the warehouse that is built on.",
+                SESSION_MONTHS_BEFORE_COLUMNS,
+            ),
             ("concessions", "Concessions, as their mappings describe them.", CONCESSIONS_COLUMNS),
         )
     ]
@@ -138,7 +160,8 @@ def dictionary() -> str:
     parts = [f"<!-- {NOTE} -->", "# Data dictionary", ""]
     parts += [
         "Every column of every dataset, from its contract. Personal data: `none`; `pseudonymise` "
-        "(only a keyed hash is staged); `drop` (delivered, never staged).",
+        "(only a keyed hash is staged); `drop` (delivered, never staged). A row that breaks a rule "
+        "is quarantined; what a profile asks besides is only told of.",
         "",
     ]
     layers = (
@@ -166,10 +189,11 @@ def _dictionary_entry(contract: Contract) -> list[str]:
         parts += ["|---|---|---|---|---|---|---|"]
         parts += [_dictionary_row(column) for column in table.all_columns]
         parts += [""]
-        if table.own_rules:
-            parts += ["| rule | holds when |", "|---|---|"]
-            parts += [f"| `{rule.name}` | {rule.description} |" for rule in table.own_rules]
-            parts += [""]
+        for title, rules in (("rule", table.own_rules), ("profile", table.profile)):
+            if rules:
+                parts += [f"| {title} | holds when |", "|---|---|"]
+                parts += [f"| `{rule.name}` | {rule.description} |" for rule in rules]
+                parts += [""]
     return parts
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent
 
 PersonalData = Literal["none", "pseudonymise", "drop"]
-Cadence = Literal["daily", "monthly", "quarterly", "yearly"]
+Cadence = Literal["daily", "biweekly", "monthly", "quarterly", "yearly"]
 Partition = Literal["month", "year", "edition"]
 """A calendar month `2022-07`, a year `2022`, or an edition of a quarter `2022Q3`."""
 
@@ -83,6 +83,8 @@ class Table:
     grain: str
     all_columns: tuple[Column, ...]
     own_rules: tuple[Rule, ...]
+    profile: tuple[Rule, ...]
+    """What the field's profile asks besides: told of, but a row that breaks it is accepted."""
     properties: dict[str, Any]
 
     @property
@@ -119,6 +121,11 @@ class Table:
     def month_column(self) -> str | None:
         """Date column that tells which months a delivery touches."""
         return self.properties.get("monthColumn")
+
+    @property
+    def report_by(self) -> tuple[str, ...]:
+        """Columns that tell those apart who are told of the quality of what they delivered."""
+        return tuple(self.properties.get("reportBy", ()))
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -174,6 +181,11 @@ class Contract:
         """What one partition is."""
         partition: Partition = self.properties["partition"]
         return partition
+
+    @property
+    def is_by_change(self) -> bool:
+        """Whether a partition holds what was changed in it, rather than what happened in it."""
+        return "partitionBy" in self.properties
 
     @property
     def is_per_concession(self) -> bool:
@@ -392,7 +404,8 @@ def _table(content: dict[str, Any]) -> Table:
         description=content["description"],
         grain=content["dataGranularityDescription"],
         all_columns=tuple(_column(column) for column in content["properties"]),
-        own_rules=tuple(_rule(rule) for rule in content.get("quality", [])),
+        own_rules=tuple(_rule(rule) for rule in _quality(content, "error")),
+        profile=tuple(_rule(rule) for rule in _quality(content, "warning")),
         properties=_custom(content),
     )
 
@@ -410,6 +423,10 @@ def _column(content: dict[str, Any]) -> Column:
         options=content.get("logicalTypeOptions", {}),
         properties=_custom(content),
     )
+
+
+def _quality(content: dict[str, Any], severity: str) -> list[dict[str, Any]]:
+    return [rule for rule in content.get("quality", []) if rule["severity"] == severity]
 
 
 def _rule(content: dict[str, Any]) -> Rule:

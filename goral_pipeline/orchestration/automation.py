@@ -37,14 +37,20 @@ INBOX_SECONDS = 30
 PUBLISH_SECONDS = 60
 CRON: dict[Cadence, str] = {
     "daily": "0 5 * * *",
+    "biweekly": "30 5 * * *",
     "monthly": "0 6 * * *",
     "quarterly": "15 6 * * *",
     "yearly": "30 6 * * *",
 }
 """When schedules look whether to ask, in Amsterdam."""
-DAY_OF_MONTH: dict[Cadence, int] = {"monthly": 3, "quarterly": 4, "yearly": 5}
-"""The day on which publishers are asked, who are not asked daily. What comes once a quarter or year
-does so on no known day, so it is asked for once a month: an answer that says nothing new costs
+DAYS_OF_MONTH: dict[Cadence, tuple[int, ...]] = {
+    "biweekly": (2, 16),
+    "monthly": (3,),
+    "quarterly": (4,),
+    "yearly": (5,),
+}
+"""The days on which publishers are asked, who are not asked daily. What comes once a quarter or
+year does so on no known day, so it is asked for once a month: an answer that says nothing new costs
 nothing."""
 AGAIN_DAYS = 14
 """For so many days after it is asked again, once a day, what failed: a publisher that was down, or
@@ -93,10 +99,11 @@ def _schedule(
     settings: Settings, cadence: Cadence, job: Job, asked: list[Contract]
 ) -> dg.ScheduleDefinition:
     datasets = sorted(contract.dataset for contract in asked)
-    day = DAY_OF_MONTH.get(cadence)
+    days = DAYS_OF_MONTH.get(cadence, ())
+    on_days = f"day {' and '.join(map(str, days))} of the month"
     when = (
-        f"Looks daily, asks on day {day} of the month, and for {AGAIN_DAYS} days again what failed."
-        if day
+        f"Looks daily, asks on {on_days}, and for {AGAIN_DAYS} days again what failed."
+        if days
         else "Asks daily."
     )
     name = f"{job.name}_{cadence}"
@@ -116,7 +123,7 @@ def _schedule(
         requests = 0
         for contract in sorted(asked, key=lambda one: one.dataset):
             tags = {DATASET: contract.dataset}
-            if day and not _is_due(context, moment, day, tags | {SCHEDULE: name}):
+            if days and not _is_due(context, moment, days, tags | {SCHEDULE: name}):
                 continue
             first = clock.months_before(month, contract.late_months)
             partitions = planning.partitions(settings, first, month, [contract.dataset])
@@ -133,24 +140,27 @@ def _schedule(
                     tags=tags | {RANGE_START: keys[0], RANGE_END: keys[-1]},
                 )
         if not requests:
-            yield dg.SkipReason(f"asked on day {day} of the month, and again only what failed")
+            yield dg.SkipReason(f"asked on {on_days}, and again only what failed")
 
     return ask
 
 
 def _is_due(
-    context: dg.ScheduleEvaluationContext, moment: datetime, day: int, tags: dict[str, str]
+    context: dg.ScheduleEvaluationContext,
+    moment: datetime,
+    days: tuple[int, ...],
+    tags: dict[str, str],
 ) -> bool:
-    """Whether to ask: not asked since the day of this month, or asked then and it failed."""
-    days_after = moment.day - day
-    if days_after < 0:
+    """Whether to ask: not asked since the last such day of this month, or asked then and failed."""
+    day = max((day for day in days if day <= moment.day), default=None)
+    if day is None:
         return False
     since = moment.replace(day=day, hour=0, minute=0, second=0, microsecond=0)
     asked = dg.RunsFilter(tags=tags, created_after=since)
     last = context.instance.get_runs(asked, limit=1)
     if not last:
         return True
-    return days_after <= AGAIN_DAYS and last[0].status == dg.DagsterRunStatus.FAILURE
+    return moment.day - day <= AGAIN_DAYS and last[0].status == dg.DagsterRunStatus.FAILURE
 
 
 def _inbox(settings: Settings, jobs: Jobs) -> dg.SensorDefinition:

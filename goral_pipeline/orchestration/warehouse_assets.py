@@ -110,7 +110,11 @@ def warehouse_assets(settings: Settings) -> list[dg.AssetsDefinition | dg.AssetS
     @dg.asset(
         key=PLACEMENT_KEY,
         owners=OWNERS,
-        deps=[staging_key("ndw_dotnl/locations"), staging_key("pdok/municipality_boundaries")],
+        deps=[
+            staging_key("ndw_dotnl/locations"),
+            *_datasets_by_form(settings)[staging_key("concession/sessions")],
+            staging_key("pdok/municipality_boundaries"),
+        ],
         group_name="staging",
         kinds={"python", "parquet"},
         pool=WAREHOUSE,
@@ -122,8 +126,8 @@ def warehouse_assets(settings: Settings) -> list[dg.AssetsDefinition | dg.AssetS
         mark_process(context)
         with open_ledger(settings) as ledger:
             placed, number = place_all(settings, ledger)
-        teller(context)(f"placed {placed} of {number} snapshots in municipalities")
-        return dg.MaterializeResult(metadata={"placed": placed, "snapshots": number})
+        teller(context)(f"placed {placed} of {number} deliveries in municipalities")
+        return dg.MaterializeResult(metadata={"placed": placed, "deliveries": number})
 
     @dbt_assets(
         manifest=MANIFEST,
@@ -318,6 +322,8 @@ def _ledger_specs() -> list[dg.AssetSpec]:
     """What the warehouse reads of the ledger and the mappings, which no asset makes."""
     described = {
         "deliveries": "The deliveries that the ledger points at: what the warehouse is made from.",
+        "delivery_months": "The months that the rows of each of those deliveries fall in.",
+        "session_months_before": "What each month of sessions was made of when it was made last.",
         "concessions": "What the mappings say of each concession.",
     }
     return [

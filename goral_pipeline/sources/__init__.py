@@ -20,6 +20,8 @@ from goral_pipeline.settings import url_variable
 from goral_pipeline.sources import mapping, ndw_dotnl, pdok, rvo, tabular
 from goral_pipeline.sources.asking import Answer, Question
 from goral_pipeline.sources.mapping import Mapping
+from goral_pipeline.sources.ocpi import cdrs, fetch, landed, party
+from goral_pipeline.sources.ocpi.party import Party
 from goral_pipeline.sources.reading import Reading
 
 if TYPE_CHECKING:
@@ -80,6 +82,11 @@ def registry(home: Path) -> dict[str, Source]:
     mapped = _by_dataset(layouts)
     sources = [_coded(name, mapped.pop(name, ())) for name in _CODED]
     sources += [_mapped(layouts) for layouts in mapped.values()]
+    sources += [
+        _of_party(path, one, dataset)
+        for path, one in (*party.parties_in(home / "parties"), *party.own_parties())
+        for dataset in one.datasets
+    ]
     return {source.dataset: source for source in sorted(sources, key=lambda one: one.dataset)}
 
 
@@ -228,6 +235,18 @@ def _mapped(layouts: tuple[Mapping, ...]) -> Source:
         read=partial(tabular.read, layouts=layouts),
         reading=tabular.reading(layouts),
         mappings=layouts,
+    )
+
+
+def _of_party(path: Path, one: Party, dataset: str) -> Source:
+    """A dataset that is asked of an OCPI server."""
+    contract = staged()[f"concession/{dataset}"]
+    return Source(
+        contract=contract.of_dataset(f"{one.source}/{dataset}", one.first_month),
+        extension=".ndjson",
+        fetch=partial(fetch.fetch, one, dataset),
+        read=partial(cdrs.read_cdrs, party=one),
+        reading=(path, Path(cdrs.__file__), Path(landed.__file__)),
     )
 
 

@@ -5,7 +5,9 @@ Does not belong here: how any publisher's files are read.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 
 TYPED = "typed_"
+Later = Callable[["duckdb.DuckDBPyConnection", str], None]
 
 
 @dataclass(frozen=True)
@@ -36,3 +39,8 @@ class Reading:
     """The partition that the delivery is for."""
     spill: Path
     """Private folder for what must be written while reading; it goes with the connection."""
+    received_at: datetime
+    """When the delivery was received."""
+    later: list[Later] = field(default_factory=list)
+    """Checks that need rows, so that the file is not read twice: called with the connection and the
+    name of the first table's judged rows."""

@@ -142,16 +142,37 @@ where {judged}.row_id = same_key.row_id and (is_conflict or place > 1);
 """
 
 
+def pseudonyms(table: Table) -> str:
+    """SQL statements that make the pseudonyms of the accepted rows, each text's once.
+
+    `judged_<table>` has the texts themselves, which leave it in no other way.
+    """
+    return ";".join(
+        f"create or replace temp table pseudonyms_{name} as "
+        f"select {name} as text, {pseudonym.expression(name)} as pseudonym from ("
+        f"select distinct {name} from judged_{table.name} "
+        f"where outcome = 'accepted' and {name} is not null)"
+        for name in _pseudonymised(table)
+    )
+
+
 def accepted_rows(table: Table) -> str:
     """SQL for the accepted rows, in the contract's columns and sorted by key."""
-    columns = ", ".join(
-        "$delivery_id as delivery_id" if column.name == "delivery_id" else column.name
-        for column in table.columns
+    personal = _pseudonymised(table)
+    made = {name: f"pseudonyms_{name}.pseudonym as {name}" for name in personal}
+    made["delivery_id"] = "$delivery_id as delivery_id"
+    columns = ", ".join(made.get(column.name, column.name) for column in table.columns)
+    joins = "".join(
+        f" left join pseudonyms_{name} on {name} = pseudonyms_{name}.text" for name in personal
     )
     return (
-        f"select {columns} from judged_{table.name} where outcome = 'accepted' "
+        f"select {columns} from judged_{table.name}{joins} where outcome = 'accepted' "
         f"order by {', '.join(table.key)}"
     )
+
+
+def _pseudonymised(table: Table) -> list[str]:
+    return [column.name for column in table.columns if column.personal == "pseudonymise"]
 
 
 def quarantined_rows(table: Table) -> str:
@@ -226,7 +247,7 @@ def _is_given(column: Column) -> str:
 def _typed(column: Column) -> str:
     name = column.name
     if column.personal == "pseudonymise":
-        return f"case when {name} is not null then {pseudonym.expression(name)} end"
+        return f"nullif({pseudonym.alike(name)}, '')"
     if column.type == "VARCHAR":
         return f"nullif({pseudonym.trimmed(name)}, '')"
     if column.type == "BLOB":
@@ -274,9 +295,11 @@ def _shown(contract: Contract, column: Column) -> str:
 def rows_to_judge(table: Table) -> str:
     """SQL for the received rows: typed columns, and what only SQL can say of each row."""
     looked_at = expectations.looked_at(table)
+    # Of a text that becomes a pseudonym no more than that it is there.
+    there = {name: f"if({name} is null, null, '') as {name}" for name in _pseudonymised(table)}
     columns = [
         "record_number",
-        *looked_at.typed,
+        *(there.get(name, name) for name in looked_at.typed),
         *(
             f"nullif({_holds(rule)}, false) as {expectations.computed(rule)}"
             for rule in looked_at.given

@@ -46,9 +46,13 @@ def pads(key: bytes) -> dict[str, bytes]:
 
 
 def expression(text: str) -> str:
-    """SQL for the pseudonym of a text, compared without regard to case and outer blanks."""
-    plain = f"encode(lower({trimmed(text)}))"
-    return f"sha256($opad::blob || unhex(sha256($ipad::blob || {plain})))"
+    """SQL for the pseudonym of a text that is `alike` already."""
+    return f"sha256($opad::blob || unhex(sha256($ipad::blob || encode({text}))))"
+
+
+def alike(text: str) -> str:
+    """SQL for a text without what two spellings of it may differ in: case and outer blanks."""
+    return f"lower({trimmed(text)})"
 
 
 def trimmed(text: str) -> str:

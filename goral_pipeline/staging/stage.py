@@ -10,6 +10,7 @@ import hashlib
 import json
 import shutil
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,13 +23,16 @@ from goral_pipeline.errors import DeliveryRejected
 from goral_pipeline.landing.ledger import Count, StagedFile, Staging
 from goral_pipeline.sources import Source, registry, source_of_mapping
 from goral_pipeline.sources.reading import Reading
-from goral_pipeline.staging import judge, pseudonym
+from goral_pipeline.staging import judge, pseudonym, quality
+from goral_pipeline.staging.quality import Quality
 
 if TYPE_CHECKING:
     import duckdb
 
 RESULT_FILE = "staging.json"
 MOST_REASONS_SHOWN = 3
+MOST_ROWS_WRITTEN_HERE = 250_000
+"""More are written by DuckDB itself."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ class Job:
     """Folder for DuckDB's spill files, inside landing, as they hold clear values. It goes when the
     delivery is staged, and carries a temporary name, so that it is swept if that is cut short."""
     key: bytes | None
+    received_at: datetime
     memory_limit: str
     threads: int
     mapping: Path | None = None
@@ -66,6 +71,7 @@ def fingerprint(source: Source, key: bytes | None) -> str:
     from goral_pipeline.contracts import model
 
     code = [Path(module) for module in (__file__, judge.__file__, pseudonym.__file__)]
+    code += [Path(quality.__file__)]
     code += [Path(expectations.__file__), Path(expectations.__file__).with_name("gx.py")]
     code += [Path(parquet.__file__), Path(model.__file__)]
     digest = hashlib.sha256()
@@ -88,13 +94,17 @@ def stage(job: Job) -> Staging:
     contract = source.contract
     con = _connect(job)
     try:
-        source.read(Reading(con, job.landed, contract, job.partition, job.spill))
+        reading = Reading(con, job.landed, contract, job.partition, job.spill, job.received_at)
+        source.read(reading)
         received = {table.name: _settle(con, job, contract, table) for table in contract.tables}
+        for check in reading.later:
+            check(con, f"judged_{contract.tables[0].name}")
         counts = tuple(count for table in contract.tables for count in _counts(con, table))
         verdicts = tuple(
             verdict for table in contract.tables for verdict in _judge(con, contract, table)
         )
-        _write_quarantine(con, job, contract, verdicts)
+        reports = [one for table in contract.tables for one in quality.report(con, table)]
+        _write_quarantine(con, job, contract, verdicts, reports)
         _refuse_bad(contract, counts, verdicts)
         return _write_accepted(con, job, contract, received, counts)
     finally:
@@ -123,11 +133,9 @@ def _connect(job: Job) -> duckdb.DuckDBPyConnection:
 def _settle(con: duckdb.DuckDBPyConnection, job: Job, contract: Contract, table: Table) -> int:
     """Say of each row of a table how it ends; gives the number of rows received."""
     raw = f"raw_{table.name}"
-    received = int(_one(con, f"select count(*) from {raw}"))
     given = [name for name, *_ in con.execute(f"select * from {raw} limit 0").description or ()]
-    has_pseudonyms = any(column.personal == "pseudonymise" for column in table.columns)
-    pads = pseudonym.pads(job.key) if job.key and has_pseudonyms else {}
-    con.execute(judge.judged_table(table, given), pads)
+    con.execute(judge.judged_table(table, given))
+    received = int(_one(con, f"select count(*) from judged_{table.name}"))
     con.execute(judge.settlement(contract, table))
     if _one(con, f"select count(*) from duckdb_tables() where table_name = '{raw}'"):
         # The largest table, in the clear, and needed no more.
@@ -184,7 +192,11 @@ def _refusal(contract: Contract, counts: tuple[Count, ...], verdict: Verdict) ->
 
 
 def _write_quarantine(
-    con: duckdb.DuckDBPyConnection, job: Job, contract: Contract, verdicts: tuple[Verdict, ...]
+    con: duckdb.DuckDBPyConnection,
+    job: Job,
+    contract: Contract,
+    verdicts: tuple[Verdict, ...],
+    reports: list[Quality],
 ) -> None:
     import pyarrow as pa
 
@@ -203,6 +215,8 @@ def _write_quarantine(
             rows = broken.append_column("expected", expected)
             parquet.write(folder / f"{table.name}.parquet", rows.schema, rows.to_batches())
         (folder / expectations.FILE).write_text(expectations.to_json(verdicts))
+        if reports:
+            (folder / quality.FILE).write_text(quality.to_json(reports))
 
 
 def _expectations(table: Table) -> dict[str, str]:
@@ -244,10 +258,14 @@ def _write_table(
     con: duckdb.DuckDBPyConnection, job: Job, folder: Path, table: Table, received: int
 ) -> StagedFile:
     path = folder / f"{table.name}.parquet"
-    reader = con.execute(
-        judge.accepted_rows(table), {"delivery_id": job.delivery_id}
-    ).to_arrow_reader(parquet.ROWS_A_GROUP)
-    rows = parquet.write(path, table.arrow_schema(), reader)
+    if making := judge.pseudonyms(table):
+        con.execute(making, pseudonym.pads(job.key or b""))
+    query, told = judge.accepted_rows(table), {"delivery_id": job.delivery_id}
+    if received > MOST_ROWS_WRITTEN_HERE:
+        rows = parquet.copy(con, query, told, path, table.arrow_schema())
+    else:
+        reader = con.execute(query, told).to_arrow_reader(parquet.ROWS_A_GROUP)
+        rows = parquet.write(path, table.arrow_schema(), reader)
     lasting = job.accepted_folder / path.name
     return StagedFile(
         table_name=table.name,
@@ -266,10 +284,15 @@ def _months(con: duckdb.DuckDBPyConnection, table: Table) -> list[tuple[str, str
     """
     if table.month_column is None:
         return []
+    day = table.month_column
+    if next(c.type for c in table.columns if c.name == day) == "TIMESTAMPTZ":
+        day = f"timezone('Europe/Amsterdam', {day})"
     rows = con.execute(
-        f"select strftime({table.month_column}, '%Y-%m'), count(*) from judged_{table.name} "
-        f"where outcome = 'accepted' and {table.month_column} is not null "
-        "group by all order by all"
+        # To write a month out is dear, so it is done once a month.
+        f"select strftime(month, '%Y-%m'), number from ("
+        f"select date_trunc('month', {day}) as month, count(*) as number from judged_{table.name} "
+        f"where outcome = 'accepted' and {table.month_column} is not null group by all"
+        ") order by all"
     ).fetchall()
     return [(table.name, month, number) for month, number in rows]
 

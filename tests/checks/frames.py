@@ -8,10 +8,9 @@ import duckdb
 from goral_pipeline.checks import expectations
 from goral_pipeline.checks.expectations import Broken, Verdict
 from goral_pipeline.contracts import Contract, Table
-from goral_pipeline.staging import judge, pseudonym
+from goral_pipeline.staging import judge
 
 Raw = Mapping[str, str | None]
-PADS = pseudonym.pads(b"a key that is made up for these tests")
 
 
 def judged(contract: Contract, rows: Mapping[str, Sequence[Raw]]) -> duckdb.DuckDBPyConnection:
@@ -34,8 +33,7 @@ def judged(contract: Contract, rows: Mapping[str, Sequence[Raw]]) -> duckdb.Duck
         if values:
             marks = ", ".join("?" for _ in values[0])
             con.executemany(f"insert into raw_{table.name} values ({marks})", values)
-        own = PADS if any(c.personal == "pseudonymise" for c in table.columns) else {}
-        con.execute(judge.judged_table(table), own)
+        con.execute(judge.judged_table(table))
         con.execute(judge.settlement(contract, table))
     return con
 

@@ -131,7 +131,8 @@ def test_a_draft_overwrites_nothing(main: Main, placements: Path, tmp_path: Path
         (
             ["--dataset", "third/nothing"],
             "'third/nothing' is no dataset that a mapping can be for: a concession's are "
-            "<concession>/placements and <concession>/requests, the others elaadnl/",
+            "<concession>/placements and <concession>/requests and <concession>/sessions, the "
+            "others elaadnl/",
         ),
         (["--dataset", "Third/requests"], "'Third/requests' is no dataset"),
     ],

@@ -80,7 +80,7 @@ def test_each_dataset_that_can_be_delivered_has_a_contract_and_the_other_way_rou
         f"{concession}/{form}"
         for concession in ("vattenfall", "ecotap_allego")
         for form in ("requests", "placements")
-    }
+    } | {"vattenfall/sessions"}
 
 
 @pytest.mark.parametrize("path", FILES, ids=_name)
@@ -167,7 +167,7 @@ def test_what_a_concession_delivers_is_known_to_hold_personal_data(
 
 def test_nobody_else_delivers_personal_data() -> None:
     holding = {name for name, contract in staged().items() if contract.holds_personal_data}
-    assert holding == {"concession/requests", "concession/placements"}
+    assert holding == {f"concession/{form}" for form in ("requests", "placements", "sessions")}
 
 
 def test_the_same_column_name_has_one_type_and_unit_everywhere() -> None:
@@ -185,7 +185,8 @@ def test_the_same_column_name_has_one_type_and_unit_everywhere() -> None:
 def test_rules_have_names_of_their_own_words_and_a_column_of_the_table(
     contract: Contract, table: Table
 ) -> None:
-    rules = [*table.rules, *(type_rule(column) for column in table.delivered_columns)]
+    rules = [*table.rules, *table.profile]
+    rules += [type_rule(column) for column in table.delivered_columns]
     names = [rule.name for rule in rules]
     assert len(set(names)) == len(names)
     for rule in rules:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from goral_pipeline import ingestion
+from goral_pipeline import ingestion, quarantine
 from goral_pipeline.demo.write import write
 from goral_pipeline.landing import open_ledger
 from goral_pipeline.landing.ledger import Ledger
@@ -24,6 +24,7 @@ from tests.landing.personal import (
     of_person,
     places,
 )
+from tests.sources.test_cdrs_reading import SESSIONS, cdr, pages_file
 from tests.support_files import BOUNDARIES, HEADERS, LOCATIONS, REQUESTS, Row
 
 GOOD = [of_person(f"R{number}") for number in range(300)]
@@ -106,6 +107,37 @@ def refused_publication(settings: Settings, ledger: Ledger) -> list[str]:
     with pytest.raises(Exception, match="not published") as caught:
         drop.publish(settings, ledger)
     return [str(caught.value)]
+
+
+def test_nothing_of_a_driver_leaves_landing(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    settings = support_files.settings(tmp_path / "home")
+    name, mail = PERSON["Naam aanvrager"], PERSON["E-mailadres"]
+    token = {"uid": "QX987KANARIEPIET", "type": "RFID", "contract_id": f"NL-{name}"}
+    good = [cdr(f"C{n}", cdr_token=token, remark=name) for n in range(100)]
+    wrong = [
+        cdr(name, total_energy=-1, cdr_token=token),
+        cdr("B1", session_id=mail, cdr_token=token),
+        cdr("B2", auth_method=name, cdr_token={**token, "type": mail}),
+        cdr("B3", start_date_time=name, cdr_token=name, currency=mail),
+        cdr(mail, party_id=name, country_code=mail, total_fixed_cost=None),
+    ]
+    messages = []
+    with open_ledger(settings) as ledger:
+        for month, records in (("2022-07", [*good, *wrong]), ("2022-08", wrong)):
+            file = pages_file(tmp_path, records)
+            taken = ingestion.deliver(settings, ledger, SESSIONS, month, file)
+            messages.append(ingestion.in_words(taken))
+            assert taken.state == ("new" if month == "2022-07" else "failed")
+        for one in quarantine.held(settings, ledger):
+            messages += [str(quarantine.quality(one)), str(quarantine.quality_by_rule(one))]
+        messages.append(str(report(settings, ledger)))
+    printed = capfd.readouterr()
+    for text in (*messages, printed.out, printed.err, caplog.text):
+        assert found(text.encode()) == [], text
+    assert places(settings.home_folder, but=settings.landing) == []
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ import yaml
 from goral_pipeline.contracts import Contract, staged
 from goral_pipeline.sources import mapping, tabular
 from goral_pipeline.sources.reading import TYPED, Reading
+from tests.support_files import RECEIVED_AT
 
 Cells = Sequence[Any]
 REQUESTS = "third/requests"
@@ -91,7 +92,7 @@ def read(
         spill = Path(folder) / "spill"
         spill.mkdir()
         con.execute("set TimeZone = 'UTC'")
-        tabular.read(Reading(con, file, contract, partition, spill), layouts)
+        tabular.read(Reading(con, file, contract, partition, spill, RECEIVED_AT), layouts)
         name = table or contract.tables[0].name
         return con.execute(
             f"select {columns} from (select {as_read(con, name)} from raw_{name}) order by row_id"

@@ -19,6 +19,7 @@ from goral_pipeline.sources.reading import Reading
 from tests.sources.exports import as_read
 from tests.support_files import (
     HEADERS,
+    RECEIVED_AT,
     REQUESTS,
     Formula,
     Row,
@@ -61,7 +62,9 @@ def _contract() -> Contract:
 
 def _raw(file: Path, layout: mapping.Mapping, columns: str = "*") -> list[tuple[Any, ...]]:
     with duckdb.connect() as con, tempfile.TemporaryDirectory() as spill:
-        tabular.read(Reading(con, file, _contract(), "2022-07", Path(spill)), (layout,))
+        tabular.read(
+            Reading(con, file, _contract(), "2022-07", Path(spill), RECEIVED_AT), (layout,)
+        )
         return con.execute(
             f"select {columns} from (select {as_read(con, 'requests')} from raw_requests) "
             "order by row_id"
@@ -379,7 +382,7 @@ def test_the_mapping_speaks_of_each_delivered_column_and_of_no_other() -> None:
 def test_columns_that_the_contract_drops_are_not_even_read(tmp_path: Path) -> None:
     file = workbook_file(tmp_path / "file.xlsx", [request(Kenteken="AB-123-C")])
     with duckdb.connect() as con:
-        tabular.read(Reading(con, file, _contract(), "2022-07", tmp_path), (USUAL,))
+        tabular.read(Reading(con, file, _contract(), "2022-07", tmp_path, RECEIVED_AT), (USUAL,))
         read = {
             name for (name,) in con.execute("select column_name from duckdb_columns()").fetchall()
         }

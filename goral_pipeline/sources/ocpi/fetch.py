@@ -1,0 +1,65 @@
+"""The question that a party's server is asked for one month.
+
+Belongs here: which list, between which moments. Does not belong here: reading the list (`crawl`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from goral_pipeline.errors import NotPublished
+from goral_pipeline.sources.asking import Answer, Question, address, session
+from goral_pipeline.sources.ocpi.crawl import Listing, authorization, crawl
+
+if TYPE_CHECKING:
+    from goral_pipeline.sources.ocpi.party import Party
+
+OVERLAP = timedelta(hours=1)
+"""Asked for before and after a month, for two clocks may differ; what comes twice counts once."""
+
+
+NOTHING = hashlib.sha256().hexdigest()
+"""Content key of a list without objects."""
+
+
+def fetch(party: Party, dataset: str, question: Question) -> Answer | None:
+    """Ask a party's server for all that was last changed in a month.
+
+    Raises:
+        NoAddress: when no URL is set.
+        NotPublished: when nothing was changed in it.
+    """
+    name = f"{party.source}/{dataset}"
+    url = address(question.settings, name)
+    secret = question.settings.token_of(party.source)
+    token = authorization(secret.get_secret_value(), party.token, url) if secret else None
+    first, end = month_bounds(question.partition)
+    listing = Listing(
+        dataset=name,
+        url=url,
+        date_from=first - OVERLAP,
+        date_to=end + OVERLAP,
+        page_size=party.page_size,
+        together=party.pages_at_a_time,
+    )
+    asking = session(question.settings, token)
+    try:
+        answer = crawl(asking, listing, question.incoming)
+    finally:
+        asking.close()
+    if answer.content_key == NOTHING:
+        question.incoming.start_anew()
+        raise NotPublished(f"{answer.origin} has nothing that was changed in {question.partition}")
+    return answer
+
+
+def month_bounds(month: str) -> tuple[datetime, datetime]:
+    """When a calendar month in the Netherlands begins, and the one after it (UTC)."""
+    from zoneinfo import ZoneInfo
+
+    zone = ZoneInfo("Europe/Amsterdam")
+    first = datetime.strptime(month, "%Y-%m").replace(tzinfo=zone)
+    following = (first + timedelta(days=32)).replace(day=1)
+    return first.astimezone(UTC), following.astimezone(UTC)
