@@ -43,7 +43,7 @@ profiles as (
         concession,
         month,
         sum(energy_kwh) as energy_kwh,
-        sum(connected_h) as connected_h
+        sum(connected_evse_h) as connected_h
     from {{ ref('mart_use_profile') }}
     group by concession, month
 ),

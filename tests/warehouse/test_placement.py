@@ -332,8 +332,8 @@ def test_every_location_of_a_snapshot_is_placed_where_its_outline_says(
 ) -> None:
     (december,) = (
         one
-        for one in placement.placements(settings, ledger.current(), {})
-        if one.placed.delivery.partition == "2022-12"
+        for one in placement.placements(settings, ledger.current(), ledger.months_by_staging())
+        if one.contract == placement.PLACEMENT and one.placed.delivery.partition == "2022-12"
     )
     home = settings.home_folder
 
@@ -341,8 +341,9 @@ def test_every_location_of_a_snapshot_is_placed_where_its_outline_says(
         (path,) = (file.path for file in current.files if file.table_name == table)
         return pq.read_table(home / path)
 
-    where = staged_rows(december.locations, "locations")
-    outlines = staged_rows(december.boundaries, "municipality_boundaries").to_pylist()
+    where = staged_rows(december.placed, "locations")
+    ((_, edition),) = december.boundaries
+    outlines = staged_rows(edition, "municipality_boundaries").to_pylist()
     points = shapely.points(where["longitude"].cast("double"), where["latitude"].cast("double"))
     expected = np.full(len(points), None, dtype=object)
     for row in sorted(outlines, key=lambda row: row["municipality_code"], reverse=True):
@@ -359,8 +360,53 @@ def test_only_what_is_not_there_is_placed_and_with_the_same_bytes(
 ) -> None:
     folder = settings.staging / "derived"
     before, content = every_file(folder), every_byte(folder)
-    assert placement.place_all(settings, ledger) == (0, 12)
+    assert placement.place_all(settings, ledger) == (0, 18)
     assert every_file(folder) == before
-    (settings.home_folder / placement.placements(settings, ledger.current(), {})[3].path).unlink()
-    assert placement.place_all(settings, ledger) == (1, 12)
+    (
+        settings.home_folder
+        / placement.placements(settings, ledger.current(), ledger.months_by_staging())[3].path
+    ).unlink()
+    assert placement.place_all(settings, ledger) == (1, 18)
     assert every_byte(folder) == content
+
+
+def test_places_of_sessions_lie_where_those_of_the_snapshot_do(
+    settings: Settings, ledger: Ledger
+) -> None:
+    wanted = placement.placements(settings, ledger.current(), ledger.months_by_staging())
+    (august,) = (
+        one
+        for one in wanted
+        if one.contract == placement.SESSION_PLACEMENT
+        and one.placed.delivery.partition == "2022-08"
+    )
+    # Its records are of sessions of the evening before too.
+    assert [month for month, _ in august.boundaries] == ["2022-07", "2022-08"]
+    table = pq.read_table(settings.home_folder / august.path)
+    assert table.schema.equals(derived()[placement.SESSION_PLACEMENT].tables[0].arrow_schema())
+    rows = table.to_pylist()
+    assert len({(row["month"], row["location_id"]) for row in rows}) == len(rows)
+    (snapshot,) = (
+        one
+        for one in wanted
+        if one.contract == placement.PLACEMENT and one.placed.delivery.partition == "2022-12"
+    )
+    located = {
+        (row["party_id"], row["location_id"]): row["municipality_code"]
+        for row in pq.read_table(settings.home_folder / snapshot.path).to_pylist()
+    }
+    common = [row for row in rows if (row["party_id"], row["location_id"]) in located]
+    assert common
+    for row in common:
+        assert row["municipality_code"] == located[row["party_id"], row["location_id"]]
+
+
+def test_a_session_is_placed_by_the_edition_of_its_own_month(tmp_path: Path) -> None:
+    home = tmp_path
+    moments = [datetime(2022, 12, 31, 22, 59, tzinfo=UTC), datetime(2022, 12, 31, 23, tzinfo=UTC)]
+    at = locations((6.05, 52.2), (6.05, 52.2), (6.05, 52.2))
+    begun = pa.array([*moments, moments[0]], pa.timestamp("us", tz="UTC"))
+    pq.write_table(at.append_column("started_at", begun), home / "sessions.parquet")
+    places = placement._places(home / "sessions.parquet", ["2023-01"])
+    assert places["month"].to_pylist() == ["2023-01"]
+    assert places["location_id"].to_pylist() == ["L1"]

@@ -57,7 +57,7 @@ final as (
         location_id,
         municipality_code,
         cast(sessions as bigint) as sessions,
-        cast(energy_kwh as decimal(18, 4)) as energy_kwh,
+        cast(energy_kwh as decimal(12, 4)) as energy_kwh,
         cast(months as integer) as months_with_use,
         cast(energy_kwh_a_year as decimal(18, 4)) as threshold_kwh,
         energy_kwh > energy_kwh_a_year as is_busy

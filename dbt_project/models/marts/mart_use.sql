@@ -70,8 +70,8 @@ final as (
         joined.municipality_code,
         delivered.month is not null as is_delivered,
         cast(joined.sessions as bigint) as sessions,
-        cast(joined.energy_kwh as decimal(18, 4)) as energy_kwh,
-        cast(joined.connected_h as decimal(18, 4)) as connected_h,
+        cast(joined.energy_kwh as decimal(12, 4)) as energy_kwh,
+        cast(joined.connected_h as decimal(18, 4)) as connected_evse_h,
         cast(
             case when joined.charged_h_known_sessions = joined.sessions then joined.charged_h end
             as decimal(18, 4)

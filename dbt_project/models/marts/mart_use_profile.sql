@@ -19,8 +19,8 @@ final as (
         quarter_hours.month,
         quarter_hours.concession,
         cast(quarter_hours.quarter_hour as integer) as quarter_hour,
-        cast(coalesce(spread.energy_kwh, 0) as decimal(18, 4)) as energy_kwh,
-        cast(coalesce(spread.connected_h, 0) as decimal(18, 4)) as connected_h,
+        cast(coalesce(spread.energy_kwh, 0) as decimal(12, 4)) as energy_kwh,
+        cast(coalesce(spread.connected_h, 0) as decimal(18, 4)) as connected_evse_h,
         true as is_estimate
     from quarter_hours
     left join {{ ref('int_session_quarter_hours') }} as spread
