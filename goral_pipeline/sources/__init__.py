@@ -82,11 +82,7 @@ def registry(home: Path) -> dict[str, Source]:
     mapped = _by_dataset(layouts)
     sources = [_coded(name, mapped.pop(name, ())) for name in _CODED]
     sources += [_mapped(layouts) for layouts in mapped.values()]
-    sources += [
-        _of_party(path, one, dataset)
-        for path, one in (*party.parties_in(home / "parties"), *party.own_parties())
-        for dataset in one.datasets
-    ]
+    sources += _of_parties(home, {source.dataset for source in sources})
     return {source.dataset: source for source in sorted(sources, key=lambda one: one.dataset)}
 
 
@@ -236,6 +232,32 @@ def _mapped(layouts: tuple[Mapping, ...]) -> Source:
         reading=tabular.reading(layouts),
         mappings=layouts,
     )
+
+
+def _of_parties(home: Path, taken: Iterable[str]) -> list[Source]:
+    """The datasets of OCPI servers; the user's description of one goes before the project's.
+
+    Raises:
+        SettingsError: when a description is wrong, or a dataset has two, or a mapping.
+    """
+    found: dict[str, Source] = {}
+    for path, one in party.parties_in(home / "parties"):
+        if one.source in _RESERVED:
+            raise SettingsError(
+                f"party {path.name}: {one.source!r} has a meaning of its own in the figures; give "
+                "the concession another name in `source`"
+            )
+        for dataset in one.datasets:
+            source = _of_party(path, one, dataset)
+            if source.dataset in found or source.dataset in taken:
+                raise SettingsError(
+                    f"party {path.name}: {source.dataset} is described by another file too, a "
+                    "party or a mapping; keep one"
+                )
+            found[source.dataset] = source
+    own = [_of_party(path, one, name) for path, one in party.own_parties() for name in one.datasets]
+    not_own = [source for source in own if source.dataset not in found]
+    return [*found.values(), *(source for source in not_own if source.dataset not in taken)]
 
 
 def _of_party(path: Path, one: Party, dataset: str) -> Source:
