@@ -14,6 +14,7 @@ BENCHMARKS: dict[str, Measure] = {
     "requests_csv": requests_csv.measure,
     "requests_csv_memory": requests_csv.measure_memory,
     "months": months.measure,
+    "session_months": months.measure_sessions,
     "cdrs": cdrs.measure,
     "cdrs_many": cdrs.measure_many,
     "crawl": cdrs.measure_crawl,

@@ -13,7 +13,8 @@ import duckdb
 
 OBJECTS_A_PAGE = 1000
 PAGES_AT_A_TIME = 50
-MONTH_SECONDS = 31 * 86_400
+SECONDS = 20 * 86_400
+"""Of a month, within which all begin: what is not yet past would be refused."""
 RECORD = re.compile(rb'\{"country_code":"NL","party_id":"...","id":"DEMO-')
 """How each record begins."""
 
@@ -29,7 +30,7 @@ with numbers as (
 ), drawn as (
     select *,
         hash(i) as h, hash(i * 7 + 1) as h2, (hash(i * 13 + 2) % 40000)::bigint as evse,
-        timestamp '2022-07-01' + to_seconds((i * $seconds / $rows)::bigint) as began,
+        timestamp '$month-01' + to_seconds((i * $seconds / $rows)::bigint) as began,
         600 + (hash(i * 3) % 40000)::bigint as took
     from numbers
 ), sessions as (
@@ -44,10 +45,10 @@ with numbers as (
 ), records as (
     select page, place, concat(
         '{"country_code":"NL","party_id":"', ['NUO', 'ALF', 'TOT', 'EQN'][1 + evse % 4],
-        '","id":"', printf('DEMO-%s-%09d', left(md5(i::varchar), 20), i),
+        '","id":"', printf('DEMO-%s-%09d', left(md5('$month' || i), 20), i),
         '","start_date_time":"', strftime(began, '%Y-%m-%dT%H:%M:%SZ'),
         '","end_date_time":"', strftime(ended, '%Y-%m-%dT%H:%M:%SZ'),
-        '","session_id":"S', i,
+        '","session_id":"S$month-', i,
         '","cdr_token":{"country_code":"NL","party_id":"DEM","uid":"DEMO',
         upper(left(md5('t' || driver), 10)), '","type":"RFID","contract_id":"NL-DEM-C',
         printf('%08d', driver), '"},"auth_method":"WHITELIST","cdr_location":{"id":"L', evse // 2,
@@ -82,15 +83,15 @@ from records group by page order by page
 """
 
 
-def write(path: Path, rows: int) -> Path:
-    """Write pages with so many different records."""
+def write(path: Path, rows: int, month: str = "2022-07") -> Path:
+    """Write pages with so many different records of sessions that began in a month."""
     every = rows + rows // OBJECTS_A_PAGE
     pages = -(-every // OBJECTS_A_PAGE)
     with duckdb.connect(config={"threads": 2}) as con, path.open("w") as file:
         con.execute("set TimeZone = 'UTC'")
         for first in range(0, pages, PAGES_AT_A_TIME):
             last = first + PAGES_AT_A_TIME
-            values = {"rows": rows, "size": OBJECTS_A_PAGE, "seconds": MONTH_SECONDS}
+            values = {"rows": rows, "size": OBJECTS_A_PAGE, "seconds": SECONDS, "month": month}
             text = _PAGES
             for name, value in (values | {"first": first, "last": last}).items():
                 text = text.replace(f"${name}", str(value))

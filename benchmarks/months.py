@@ -1,6 +1,7 @@
 """Months through Dagster, and one more month after few and after many.
 
-Deliveries are the demo's of 2022, one for each month of six years; all of it is invented.
+Deliveries are the demo's of 2022, one for each month of six years, and sessions of a region's size;
+all of it is invented.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ import shutil
 import statistics
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks import cdr_pages
 from benchmarks.measuring import Result, Run, apart, in_turn, median, result
 from goral_pipeline.demo import regions, rvo_counts
 from goral_pipeline.demo.deliveries import FILES
@@ -31,14 +33,17 @@ BOUNDARIES = "pdok/municipality_boundaries"
 COUNTS = "rvo/charge_point_counts"
 MONTHLY = (COUNTS, *(files.dataset for files in FILES if "Q" not in files.partitions[0]))
 """Every dataset of the demo that is kept by month."""
+SESSIONS = "vattenfall/sessions"
+SESSIONS_A_MONTH = 50_000
+PARTY = f"{{source: vattenfall, country_code: NL, party_id: NUO, first_month: {FIRST}}}"
 A_WHILE = 60
 """Seconds since when a file lies in the inbox, so that nobody is still writing it."""
 
 
 def measure(folder: Path, *, runs: int = 5) -> list[Result]:
     """What Dagster adds to six years of nothing new, and a month more after one year and six."""
-    many = _home(folder / "many", FIRST)
-    few = _home(folder / "few", FEW_FIRST)
+    many = _home(folder / "many", FIRST, put_down, MONTHLY)
+    few = _home(folder / "few", FEW_FIRST, put_down, MONTHLY)
     return [*measure_dagster(many, runs=runs), *measure_new_month(few, many, folder, runs=runs)]
 
 
@@ -65,31 +70,71 @@ def measure_dagster(home: Path, *, runs: int) -> list[Result]:
 
 
 def measure_new_month(few: Path, many: Path, folder: Path, *, runs: int) -> list[Result]:
-    """A month more behind one year and behind six, dbt included, what starting takes taken off."""
-    homes = {"after_12": few, "after_72": many}
+    """A month more of everything behind one year and behind six, dbt included."""
+    found = _one_more({"after_12": few, "after_72": many}, folder, put_down, MONTHLY, runs)
+    figure = partial(result, rows=len(MONTHLY), runs=runs)
+    return [
+        figure("months.new_month", _growth(found), "times", goal=1.3),
+        *(figure(f"months.new_month.{name}", median(of), "s") for name, of in found.items()),
+    ]
+
+
+def measure_sessions(
+    folder: Path, *, rows: int = SESSIONS_A_MONTH, first: str = FIRST, runs: int = 3
+) -> list[Result]:
+    """A month more of sessions: marts and drop, when it is staged."""
+    put = partial(put_sessions, rows=rows)
+    for name in ("few", "many"):
+        # Its own description begins with the concession, less than six years ago.
+        _put(folder / name / "parties" / "vattenfall.yaml", PARTY.encode())
+    homes = {
+        "after_12": _home(folder / "few", FEW_FIRST, put, [SESSIONS]),
+        "after_72": _home(folder / "many", first, put, [SESSIONS]),
+    }
+
+    def stage(home: Path, first: str, last: str) -> None:
+        put(home, first, last)
+        apart(partial(ingest, home, first, [SESSIONS]))
+
+    found = _one_more(homes, folder, stage, [SESSIONS], runs)
+    figure = partial(result, rows=rows, runs=runs)
+    return [
+        figure("new_month", _growth(found), "times", goal=1.3),
+        *(figure(f"new_month.{name}", median(of), "s") for name, of in found.items()),
+    ]
+
+
+def _one_more(
+    homes: dict[str, Path],
+    folder: Path,
+    put: Callable[[Path, str, str], None],
+    datasets: Sequence[str],
+    runs: int,
+) -> dict[str, list[Run]]:
+    """Runs over the next month in a copy of each home; and `start`, what a run takes anyway."""
     found: dict[str, list[Run]] = {name: [] for name in (*homes, "start")}
     for round_ in range(runs + 1):
         for name, home in homes.items():
             copy = folder / "copy"
             shutil.rmtree(copy, ignore_errors=True)
             shutil.copytree(home, copy)
-            put_down(copy, NEXT, NEXT)
-            run = apart(partial(through_dagster, copy, NEXT, NEXT))
+            put(copy, NEXT, NEXT)
+            run = apart(partial(through_dagster, copy, NEXT, NEXT, datasets))
             if round_:
                 found[name].append(run)
-        run = apart(partial(start, many))
+        run = apart(partial(start, home))
         if round_:
             found["start"].append(run)
+    return found
+
+
+def _growth(found: dict[str, list[Run]]) -> float:
+    """How many times longer it takes behind six years, what starting takes taken off."""
     fixed = median(found["start"])
-    ratios = (
+    return statistics.median(
         (much.seconds - fixed) / (little.seconds - fixed)
         for much, little in zip(found["after_72"], found["after_12"], strict=True)
     )
-    figure = partial(result, rows=len(MONTHLY), runs=runs)
-    return [
-        figure("new_month.ratio", statistics.median(ratios), "times", goal=1.3),
-        *(figure(f"new_month.{name}", median(of), "s") for name, of in found.items()),
-    ]
 
 
 def through_dagster(home: Path, first: str, last: str, datasets: Sequence[str] = MONTHLY) -> None:
@@ -123,6 +168,19 @@ def straight(home: Path, first: str, last: str) -> None:
         publish(settings, ledger, progress=lambda _: None)
 
 
+def ingest(home: Path, month: str, datasets: Sequence[str]) -> None:
+    """Stage a month of datasets, and build nothing of it."""
+    settings = _settings(home)
+    from goral_pipeline import ingestion
+    from goral_pipeline.landing import open_ledger
+
+    with open_ledger(settings) as ledger:
+        for dataset in datasets:
+            for found in ingestion.ingest_all(settings, ledger, dataset, [month], fetch=False):
+                if found.state != "new":
+                    raise SystemExit(ingestion.in_words(found))
+
+
 def start(home: Path) -> None:
     """What a run takes whatever it does: loading Dagster, the assets, and dbt's own start."""
     settings = _settings(home)
@@ -149,13 +207,23 @@ def put_down(home: Path, first: str, last: str) -> None:
             _put(home / "inbox" / dataset / key / f"DEMO_{key}{extension}", content)
 
 
-def _home(home: Path, first: str) -> Path:
+def put_sessions(home: Path, first: str, last: str, *, rows: int) -> None:
+    """Put so many sessions of each month into the inbox."""
+    for month in _partitions(home, first, last, [SESSIONS])[SESSIONS]:
+        path = home / "inbox" / SESSIONS / month / "DEMO_pages.ndjson"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _leave(cdr_pages.write(path, rows, month))
+
+
+def _home(
+    home: Path, first: str, put: Callable[[Path, str, str], None], datasets: Sequence[str]
+) -> Path:
     """A home in which the months from the first to the last are published."""
     boundaries = json.dumps(regions.feature_collection()).encode()
     _put(home / "inbox" / BOUNDARIES / str(YEAR) / "DEMO_boundaries.geojson", boundaries)
-    put_down(home, first, LAST)
+    put(home, first, LAST)
     apart(partial(through_dagster, home, f"{YEAR}-01", f"{YEAR}-01", [BOUNDARIES]))
-    apart(partial(through_dagster, home, first, LAST))
+    apart(partial(through_dagster, home, first, LAST, datasets))
     return home
 
 
@@ -172,6 +240,10 @@ def _file(dataset: str, month: str) -> tuple[str, bytes]:
 def _put(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
+    _leave(path)
+
+
+def _leave(path: Path) -> None:
     then = time.time() - A_WHILE
     os.utime(path, (then, then))
 
@@ -183,7 +255,9 @@ def _settings(home: Path) -> Settings:
     return Settings.load()
 
 
-def _partitions(home: Path, first: str, last: str) -> dict[str, list[str]]:
+def _partitions(
+    home: Path, first: str, last: str, datasets: Sequence[str] = MONTHLY
+) -> dict[str, list[str]]:
     from goral_pipeline import planning
 
-    return planning.partitions(_settings(home), first, last, list(MONTHLY))
+    return planning.partitions(_settings(home), first, last, list(datasets))

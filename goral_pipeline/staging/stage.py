@@ -212,10 +212,8 @@ def _write_quarantine(
             broken = con.execute(
                 judge.quarantined_rows(table), {"delivery_id": job.delivery_id}
             ).to_arrow_table()
-            expected = pa.array(
-                [_expectations(table).get(rule, "") for rule in broken["rule"].to_pylist()],
-                pa.string(),
-            )
+            said = _expectations(table)
+            expected = pa.array([said.get(rule, "") for rule in broken["rule"].to_pylist()])
             rows = broken.append_column("expected", expected)
             parquet.write(folder / f"{table.name}.parquet", rows.schema, rows.to_batches())
         (folder / expectations.FILE).write_text(expectations.to_json(verdicts))

@@ -1,8 +1,5 @@
-with records as (
-    select * from {{ ref('stg_concession__sessions') }}
-),
-
-months_to_make as (
+-- Records are named by their model each time: a CTE used thrice is written out first, all of it.
+with months_to_make as (
     select * from {{ ref('int_session_months_to_make') }}
 ),
 
@@ -19,7 +16,7 @@ of_the_months as (
         records.country_code,
         records.party_id,
         records.cdr_id
-    from records
+    from {{ ref('stg_concession__sessions') }} as records
     inner join touching on records.delivery_id = touching.delivery_id
     inner join months_to_make
         on {{ month_of(local_time('records.started_at')) }} = months_to_make.month
@@ -31,7 +28,7 @@ takes_back as (
         records.country_code,
         records.party_id,
         records.cdr_id
-    from records
+    from {{ ref('stg_concession__sessions') }} as records
     inner join of_the_months
         on
             records.credited_cdr_id = of_the_months.cdr_id
@@ -50,7 +47,7 @@ made as (
     select distinct
         asked.month,
         records.delivery_id
-    from records
+    from {{ ref('stg_concession__sessions') }} as records
     inner join asked
         on
             records.cdr_id = asked.cdr_id

@@ -3,11 +3,8 @@
 -- those of every record that one of its records is another version of, or takes back, or took back.
 {{ config(materialized='table', schema='staging') }}
 
-with records as (
-    select * from {{ ref('stg_concession__sessions') }}
-),
-
-deliveries as (
+-- Records are named by their model each time: a CTE used thrice is written out first, all of it.
+with deliveries as (
     select * from {{ ref('stg_ledger__distinct_deliveries') }}
     where dataset = source || '/sessions'
 ),
@@ -31,7 +28,7 @@ new_records as (
         country_code,
         party_id,
         cdr_id
-    from records
+    from {{ ref('stg_concession__sessions') }}
     where is_new
 ),
 
@@ -41,7 +38,7 @@ taken_back as (
         records.country_code,
         records.party_id,
         records.credited_cdr_id as cdr_id
-    from records
+    from {{ ref('stg_concession__sessions') }} as records
     inner join new_records
         on
             records.cdr_id = new_records.cdr_id
@@ -59,7 +56,7 @@ touched as (
 -- Only among what is not new: the months of what is new are all there already.
 of_earlier_versions as (
     select distinct {{ month_of(local_time('records.started_at')) }} as month
-    from records
+    from {{ ref('stg_concession__sessions') }} as records
     inner join touched
         on
             records.cdr_id = touched.cdr_id
@@ -78,4 +75,3 @@ final as (
 
 select month
 from final
-where month is not null
