@@ -342,7 +342,7 @@ def demo_write(
 
 
 def _demo_environment(url: str) -> dict[str, str]:
-    from goral_pipeline.demo.server import API_KEY, CDRS_PATH, ODATA, TOKEN
+    from goral_pipeline.demo.server import API_KEY, CDRS_PATH, LIST_PATH, ODATA, TOKEN
 
     return {
         "GORAL_NDW_DOTNL_URL": f"{url}/ndw_dotnl/{{month}}",
@@ -351,6 +351,8 @@ def _demo_environment(url: str) -> dict[str, str]:
         ),
         "GORAL_VATTENFALL_REQUESTS_URL": f"{url}/vattenfall/requests/{{month}}.xlsx",
         "GORAL_VATTENFALL_PLACEMENTS_URL": f"{url}/vattenfall/placements/{{month}}.xlsx",
+        "GORAL_VATTENFALL_LOCATIONS_URL": f"{url}{LIST_PATH.replace('{kind}', 'locations')}",
+        "GORAL_VATTENFALL_TARIFFS_URL": f"{url}{LIST_PATH.replace('{kind}', 'tariffs')}",
         "GORAL_VATTENFALL_SESSIONS_URL": f"{url}{CDRS_PATH}",
         "GORAL_VATTENFALL_TOKEN": TOKEN,
         "GORAL_ECOTAP_ALLEGO_REQUESTS_URL": f"{url}/ecotap_allego/aanvragen/{{month}}.csv",

@@ -110,6 +110,20 @@ def ocpi_file(path: Path, elements: Any) -> Path:
     return path
 
 
+def pages_file(folder: Path, *pages: list[Any], overlap: int = 0) -> Path:
+    """Pages as a crawl lands them; each says that it begins so many objects before the last end."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lines, offset = [], 0
+    for number, page in enumerate(pages, start=1):
+        body = {"data": page, "status_code": 1000, "timestamp": "2022-08-01T00:00:00Z"}
+        told = {"page": number, "offset": offset, "body": body}
+        lines.append(json.dumps(told, separators=(",", ":")))
+        offset += len(page) - overlap
+    path = folder / "pages.ndjson"
+    path.write_text("".join(f"{line}\n" for line in lines))
+    return path
+
+
 # --- workbooks -------------------------------------------------------------------------------
 
 

@@ -33,6 +33,8 @@ DELIVERIES = {
     "vattenfall/requests": 9,
     "vattenfall/placements": 6,
     "vattenfall/sessions": 6,
+    "vattenfall/locations": 3,
+    "vattenfall/tariffs": 3,
     "ecotap_allego/requests": 8,
     "ecotap_allego/placements": 3,
     "rvo/charge_point_counts": 12,

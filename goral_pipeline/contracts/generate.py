@@ -183,6 +183,9 @@ def _dictionary_entry(contract: Contract) -> list[str]:
     if contract in model.published().values() and not contract.is_published:
         parts += ["*Not part of the drop.*", ""]
     parts += [f"Contract `{contract.id}`, version {contract.version}.", ""]
+    if contract.schema_path != contract.path:
+        other = model.read(contract.schema_path).dataset
+        return [*parts, f"Its tables are those of [{other}](#{other.replace('/', '')}).", ""]
     for table in contract.tables:
         parts += [f"#### {table.name}", "", f"{table.description} {table.grain}", ""]
         parts += ["| column | type | unit | key | required | personal | meaning |"]

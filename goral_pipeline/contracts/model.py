@@ -159,6 +159,8 @@ class Contract:
     """One dataset's contract."""
 
     path: Path
+    schema_path: Path
+    """The file that describes its tables: its own, or that of the contract named in `schemaOf`."""
     id: str
     name: str
     version: str
@@ -240,7 +242,8 @@ class Contract:
     def relation(self, table: Table) -> str:
         """Name of the table among the warehouse's sources, e.g. `ndw_dotnl__connectors`.
 
-        By the contract, not the dataset: all concessions' requests are one relation.
+        By the contract, not the dataset: all concessions' requests are one relation, and a
+        concession's own connectors are in another than DOT-NL's.
         """
         return f"{self.id.split('.', 1)[0]}__{table.name}"
 
@@ -350,8 +353,8 @@ def _arrow_type(sql_type: str) -> pa.DataType:
 def staged() -> dict[str, Contract]:
     """Contracts of what deliveries are typed into, by `source/dataset`.
 
-    One per concession stands here once, under `concession/…`; which datasets there are is known to
-    `sources`.
+    One per concession stands here once, under `concession/…`, or under `ocpi/…` where the form is
+    OCPI's own; which datasets there are is known to `sources`.
     """
     return _read_folder("staged")
 
@@ -379,23 +382,34 @@ def read(path: Path) -> Contract:
     Raises:
         GoralError: naming the file and what is wrong in it.
     """
-    import yaml
-
-    # libyaml where it is there: ten times faster, and every start of Dagster reads the contracts.
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    content = yaml.load(path.read_bytes(), Loader=loader)  # noqa: S506
+    content = _load(path)
     try:
+        properties = _custom(content)
+        # Where columns are those of another contract they are written down there alone.
+        other = properties.get("schemaOf")
+        schema_path = path.with_name(f"{other}.odcs.yaml") if other else path
+        schema = (_load(schema_path) if other else content)["schema"]
         return Contract(
             path=path,
+            schema_path=schema_path,
             id=content["id"],
             name=content["name"],
             version=content["version"],
             description=content["description"],
-            tables=tuple(_table(table) for table in content["schema"]),
-            properties=_custom(content),
+            tables=tuple(_table(table) for table in schema),
+            properties=properties,
         )
     except (KeyError, TypeError) as error:
         raise GoralError(f"contract {path.name} is not whole: {error!r} is missing") from error
+
+
+def _load(path: Path) -> dict[str, Any]:
+    import yaml
+
+    # libyaml where it is there: ten times faster, and every start of Dagster reads the contracts.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    content: dict[str, Any] = yaml.load(path.read_bytes(), Loader=loader)  # noqa: S506
+    return content
 
 
 def _table(content: dict[str, Any]) -> Table:

@@ -70,6 +70,11 @@ def coordinates(longitude: float, latitude: float) -> Json:
     return {"latitude": f"{latitude:.6f}", "longitude": f"{longitude:.6f}"}
 
 
+def without_nulls(record: Json) -> Json:
+    """A record as operators send it: what DOT-NL has as null is left out."""
+    return {name: value for name, value in record.items() if value is not None}
+
+
 def _identifier(station: Station) -> str:
     digest = hashlib.sha256(f"demo station {station.number}".encode()).hexdigest()
     return digest[:32]

@@ -10,7 +10,7 @@ from functools import cache
 
 from goral_pipeline.demo import tariffs
 from goral_pipeline.demo.drivers import MONTHS_OF_USE, Driver, Visit
-from goral_pipeline.demo.ocpi import Json, location
+from goral_pipeline.demo.ocpi import Json, location, without_nulls
 from goral_pipeline.demo.stations import Station
 
 # What reaches the battery is metered; what a car says it takes is a little more.
@@ -94,9 +94,8 @@ def _charging(visit: Visit) -> timedelta:
 
 
 def _tariff(visit: Visit) -> Json:
-    """The first tariff of the operator as it was, without the members that DOT-NL has as null."""
-    published = tariffs.first_tariff(visit.station.operator, f"{visit.begin:%Y-%m}")
-    return {name: value for name, value in published.items() if value is not None}
+    """The first tariff of the operator as it was."""
+    return without_nulls(tariffs.first_tariff(visit.station.operator, f"{visit.begin:%Y-%m}"))
 
 
 def _token(driver: Driver) -> Json:

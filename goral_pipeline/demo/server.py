@@ -25,9 +25,10 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlencode
 
-from goral_pipeline.demo import LABEL, regions, rvo_counts, sessions
+from goral_pipeline.demo import LABEL, ocpi_lists, regions, rvo_counts, sessions
 from goral_pipeline.demo.deliveries import FILES, Files
 from goral_pipeline.demo.months import YEAR, published_at
+from goral_pipeline.demo.ocpi import Json
 from goral_pipeline.demo.ocpi_cdr import moment
 
 HOST = "127.0.0.1"
@@ -64,6 +65,13 @@ BOUNDARIES_PATH = re.compile(
 )
 PAGE_NUMBER = re.compile("[0-9]{1,6}")
 CDRS_PATH = "/vattenfall/ocpi/2.2.1/cdrs"
+# A real server has today's list only; this one has an archive, for the year is long past.
+LIST_PATH = "/vattenfall/{month}/ocpi/2.2.1/{kind}"
+LISTS = {
+    LIST_PATH.format(month=month, kind=kind): (kind, month)
+    for kind in ocpi_lists.KINDS
+    for month in ocpi_lists.PUBLISHED_MONTHS
+}
 # OCPI has all moments in UTC, so there is no other zone than Z; without one it is UTC too.
 OCPI_MOMENT = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,6})?Z?")
 OCPI_SUCCESS = 1000
@@ -175,10 +183,11 @@ class _Handler(BaseHTTPRequestHandler):
             return _values(*found.groups())
         if (found := BOUNDARIES_PATH.fullmatch(path)) and found[1] == str(YEAR):
             return _boundaries(self.server.url + path, query)
-        if path == CDRS_PATH:
+        if path == CDRS_PATH or path in LISTS:
             if self.headers.get("Authorization") != f"Token {OCPI_TOKEN}":
                 return _refusal(HTTPStatus.UNAUTHORIZED, {"WWW-Authenticate": "Token"})
-            return _cdrs(self.server.url + path, query)
+            every = ocpi_lists.listed(*LISTS[path]) if path in LISTS else sessions.cdrs()
+            return _ocpi_page(self.server.url + path, query, every)
         return _refusal(HTTPStatus.NOT_FOUND)
 
     def _file(self, files: Files, partition: str) -> Answer:
@@ -284,16 +293,20 @@ def _link(relation: str, address: str, limit: int, offset: int) -> dict[str, str
     return {"rel": relation, "type": GEOJSON, "href": href}
 
 
-def _cdrs(address: str, query: str) -> Answer:
-    """A page of charging sessions as OCPI has it; a wrong question is told of in the body only."""
+def _ocpi_page(address: str, query: str, every: tuple[tuple[datetime, Json], ...]) -> Answer:
+    """A page of a list as OCPI has it; a wrong question is told of in the body only.
+
+    The list is sorted by when its objects were last changed, and answers as if asked just then.
+    """
+    last, _ = every[-1]
     try:
         asked = _asked(query)
         limit, offset = _limit_and_offset(asked, MAXIMUM_RECORDS, MAXIMUM_RECORDS)
         filters = {name: asked[name] for name in ("date_from", "date_to") if name in asked}
         bounds = {name: _ocpi_moment(values) for name, values in filters.items()}
     except ValueError:
-        return _ocpi({"status_code": OCPI_INVALID_PARAMETERS, "status_message": "DEMO: refused"})
-    every = sessions.cdrs()
+        refused = {"status_code": OCPI_INVALID_PARAMETERS, "status_message": "DEMO: refused"}
+        return _ocpi(refused, last)
     # The one is inclusive and the other exclusive: both mean the first record not before a moment.
     places = {name: bisect_left(every, at, key=itemgetter(0)) for name, at in bounds.items()}
     selected = every[places.get("date_from", 0) : places.get("date_to", len(every))]
@@ -305,7 +318,7 @@ def _cdrs(address: str, query: str) -> Answer:
         headers["Link"] = f'<{address}?{urlencode(following)}>; rel="next"'
     page = [record for _, record in selected[offset : offset + limit]]
     success = {"status_code": OCPI_SUCCESS, "status_message": "Success"}
-    return _ocpi({"data": page, **success}, headers)
+    return _ocpi({"data": page, **success}, last, headers)
 
 
 def _ocpi_moment(values: list[str]) -> datetime:
@@ -315,10 +328,9 @@ def _ocpi_moment(values: list[str]) -> datetime:
     return datetime.fromisoformat(values[0].removesuffix("Z")).replace(tzinfo=UTC)
 
 
-def _ocpi(body: dict[str, Any], headers: dict[str, str] | None = None) -> Answer:
-    """An answer in OCPI's envelope, as if it were given when the last record was made."""
-    last, _ = sessions.cdrs()[-1]
-    content = json.dumps(body | {"timestamp": moment(last)}, ensure_ascii=False).encode()
+def _ocpi(body: Json, at: datetime, headers: dict[str, str] | None = None) -> Answer:
+    """An answer in OCPI's envelope, as if it were given at a moment."""
+    content = json.dumps(body | {"timestamp": moment(at)}, ensure_ascii=False).encode()
     return Answer(HTTPStatus.OK, JSON, content, headers or {})
 
 
@@ -344,5 +356,7 @@ def _overview(url: str) -> str:
         f"{url}{CDRS_PATH}?date_from=A&date_to=B&limit=N&offset=K",
         f"    A and B moments such as {YEAR}-12-01T00:00:00Z; N up to {MAXIMUM_RECORDS}",
         f"    with 'Authorization: Token {OCPI_TOKEN}'",
+        f"{url}{LIST_PATH.format(month='{month}', kind='locations')}, and tariffs",
+        f"    {', '.join(ocpi_lists.PUBLISHED_MONTHS)}; asked as the list above",
     ]
     return "\n".join(lines) + "\n"

@@ -29,11 +29,7 @@ def tariffs(month: str) -> list[Json | str]:
     """The array of a month; KeyError if it is not published. One element is a text: dirt."""
     if month not in PUBLISHED_MONTHS:
         raise KeyError(month)
-    clean = [
-        _tariff(number, one, month)
-        for one, _ in OPERATORS
-        for number in range(1, TARIFFS_AN_OPERATOR + 1)
-    ]
+    clean = [tariff for one, _ in OPERATORS for tariff in tariffs_of(one, month)]
     return [*clean, *_dirty(clean[0])]
 
 
@@ -41,6 +37,11 @@ def tariffs(month: str) -> list[Json | str]:
 def tariffs_gz(month: str) -> bytes:
     """The file of a month: the bare array, compressed; the same bytes every time."""
     return compressed(json.dumps(tariffs(month), ensure_ascii=False, separators=(",", ":")))
+
+
+def tariffs_of(operator: Operator, month: str) -> list[Json]:
+    """All tariffs of an operator, without dirt."""
+    return [_tariff(number, operator, month) for number in range(1, TARIFFS_AN_OPERATOR + 1)]
 
 
 def first_tariff(operator: Operator, month: str) -> Json:

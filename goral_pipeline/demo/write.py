@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from goral_pipeline.demo import regions, rvo_counts, sessions
+from goral_pipeline.demo import ocpi_lists, regions, rvo_counts, sessions
 from goral_pipeline.demo.deliveries import FILES
 from goral_pipeline.demo.months import MONTHS, YEAR, YEARS
 
@@ -39,6 +39,9 @@ def _files() -> Iterator[tuple[str, bytes]]:
         yield _name("rvo/inhabitants", year, ".xlsx"), rvo_counts.inhabitant_workbook(year)
     for month in sessions.PUBLISHED_MONTHS:
         yield _name("vattenfall/sessions", month, ".json"), sessions.file_of(month)
+    for kind in ocpi_lists.KINDS:
+        for month in ocpi_lists.PUBLISHED_MONTHS:
+            yield _name(f"vattenfall/{kind}", month, ".json"), ocpi_lists.file_of(kind, month)
 
 
 def _name(dataset: str, partition: str, extension: str) -> str:

@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cache, lru_cache, partial
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from goral_pipeline.contracts import Contract, staged
 from goral_pipeline.errors import SettingsError
 from goral_pipeline.settings import url_variable
-from goral_pipeline.sources import mapping, ndw_dotnl, pdok, rvo, tabular
+from goral_pipeline.sources import mapping, ndw_dotnl, pdok, postal_code, rvo, tabular
 from goral_pipeline.sources.asking import Answer, Question
 from goral_pipeline.sources.mapping import Mapping
-from goral_pipeline.sources.ocpi import cdrs, fetch, landed, party
+from goral_pipeline.sources.ocpi import cdrs, fetch, landed, locations, party, tariffs
 from goral_pipeline.sources.ocpi.party import Party
 from goral_pipeline.sources.reading import Reading
 
@@ -166,53 +167,70 @@ def _period_of(layouts: Iterable[Mapping]) -> tuple[date | None, date | None] | 
     return periods[0] if periods else None
 
 
+Fetch = Callable[..., Answer | None]
+Read = Callable[..., None]
+Code = tuple[ModuleType, ...]
+"""The modules that decide how a file is read."""
+
 # Datasets whose publishers are asked, or whose files are read, by code of their own.
-_CODED: dict[str, tuple[str, Callable[[Question], Answer | None], Callable[..., None], Path]] = {
+_CODED: dict[str, tuple[str, Fetch, Read, Code]] = {
     "ndw_dotnl/locations": (
         ".json.gz",
         ndw_dotnl.fetch_locations,
         ndw_dotnl.read_locations,
-        Path(ndw_dotnl.__file__),
+        (ndw_dotnl, locations, postal_code),
     ),
     "ndw_dotnl/tariffs": (
         ".json.gz",
         ndw_dotnl.fetch_tariffs,
         ndw_dotnl.read_tariffs,
-        Path(ndw_dotnl.__file__),
+        (ndw_dotnl, tariffs),
     ),
     "pdok/municipality_boundaries": (
         ".ndjson",
         pdok.fetch_municipality_boundaries,
         pdok.read_municipality_boundaries,
-        Path(pdok.__file__),
+        (pdok,),
     ),
     "rvo/charge_point_counts": (
         ".ndjson",
         rvo.fetch_charge_point_counts,
         rvo.read_charge_point_counts,
-        Path(rvo.__file__),
+        (rvo,),
     ),
-    "rvo/vehicles": (".ndjson", rvo.fetch_vehicles, rvo.read_vehicles, Path(rvo.__file__)),
-    "rvo/inhabitants": (
-        ".ndjson",
-        rvo.fetch_inhabitants,
-        rvo.read_inhabitants,
-        Path(rvo.__file__),
+    "rvo/vehicles": (".ndjson", rvo.fetch_vehicles, rvo.read_vehicles, (rvo,)),
+    "rvo/inhabitants": (".ndjson", rvo.fetch_inhabitants, rvo.read_inhabitants, (rvo,)),
+}
+
+# What a party can be asked for, and the contract of its form.
+_OF_A_PARTY: dict[party.Dataset, tuple[str, Fetch, Read, Code]] = {
+    "locations": (
+        "ocpi/locations",
+        fetch.fetch_snapshot,
+        locations.read_locations,
+        (locations, landed, postal_code),
+    ),
+    "tariffs": ("ocpi/tariffs", fetch.fetch_snapshot, tariffs.read_tariffs, (tariffs, landed)),
+    "sessions": (
+        "concession/sessions",
+        fetch.fetch_changed,
+        cdrs.read_cdrs,
+        (cdrs, landed, postal_code),
     ),
 }
 
 
 def _coded(dataset: str, layouts: tuple[Mapping, ...]) -> Source:
     """A dataset with code of its own; its files may come as tables too, where it has mappings."""
-    extension, fetch, read, code = _CODED[dataset]
+    extension, ask, read, code = _CODED[dataset]
     for layout in layouts:
         mapping.check(layout, staged()[dataset])
     return Source(
         contract=staged()[dataset],
         extension=extension,
-        fetch=fetch,
+        fetch=ask,
         read=partial(read, layouts=layouts) if layouts else read,
-        reading=(code, *(tabular.reading(layouts) if layouts else ())),
+        reading=(*_files(code), *(tabular.reading(layouts) if layouts else ())),
         mappings=layouts,
     )
 
@@ -260,16 +278,21 @@ def _of_parties(home: Path, taken: Iterable[str]) -> list[Source]:
     return [*found.values(), *(source for source in not_own if source.dataset not in taken)]
 
 
-def _of_party(path: Path, one: Party, dataset: str) -> Source:
+def _of_party(path: Path, one: Party, dataset: party.Dataset) -> Source:
     """A dataset that is asked of an OCPI server."""
-    contract = staged()[f"concession/{dataset}"]
+    form, ask, read, code = _OF_A_PARTY[dataset]
+    contract = staged()[form]
     return Source(
         contract=contract.of_dataset(f"{one.source}/{dataset}", one.first_month),
         extension=".ndjson",
-        fetch=partial(fetch.fetch, one, dataset),
-        read=partial(cdrs.read_cdrs, party=one),
-        reading=(path, Path(cdrs.__file__), Path(landed.__file__)),
+        fetch=partial(ask, one, dataset),
+        read=partial(read, party=one),
+        reading=(path, contract.schema_path, *_files(code)),
     )
+
+
+def _files(code: Code) -> tuple[Path, ...]:
+    return tuple(Path(str(module.__file__)) for module in code)
 
 
 def _contract_of(layout: Mapping) -> Contract:
@@ -297,7 +320,7 @@ def _contract_of(layout: Mapping) -> Contract:
 
 
 _RESERVED = frozenset(
-    {"ndw_dotnl", "rvo", "pdok", "elaadnl", "derived", "ledger", "mappings"}
+    {"ndw_dotnl", "rvo", "pdok", "elaadnl", "ocpi", "derived", "ledger", "mappings"}
     | {"nal_oost", "gelderland_overijssel"}
 )
 """Sources and areas that figures are told apart by; no concession can have their names."""

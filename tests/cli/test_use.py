@@ -61,7 +61,8 @@ UNKNOWN = (
     "ecotap_allego/requests, elaadnl/logistics_outlook, elaadnl/passenger_outlook, "
     "ndw_dotnl/locations, ndw_dotnl/tariffs, pdok/municipality_boundaries, "
     "rvo/charge_point_counts, rvo/coverage, rvo/inhabitants, rvo/vehicles, "
-    "vattenfall/placements, vattenfall/requests, vattenfall/sessions\n"
+    "vattenfall/locations, vattenfall/placements, vattenfall/requests, vattenfall/sessions, "
+    "vattenfall/tariffs\n"
 )
 WRONG = {
     "dataset of deliver": (["deliver", "rvo/nothing", "FILE"], UNKNOWN),
@@ -303,8 +304,8 @@ def test_the_demo_s_deliveries_can_be_written_and_delivered(main: Main, tmp_path
     folder = tmp_path / "demo files"
     ran = main("demo", "write", folder)
     assert ran.code == DONE
-    assert ran.err == f"66 invented deliveries written to {folder}\n"
-    assert len(list(folder.glob("DEMO_*"))) == 66
+    assert ran.err == f"72 invented deliveries written to {folder}\n"
+    assert len(list(folder.glob("DEMO_*"))) == 72
     boundaries = folder / "DEMO_pdok_municipality_boundaries_2022.geojson"
     told = main("deliver", "pdok/municipality_boundaries", boundaries, "--partition", "2022")
     assert told.code == DONE

@@ -30,7 +30,7 @@ UNIT_SUFFIXES = {
 
 
 def _properties(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    for table in yaml.safe_load(path.read_text())["schema"]:
+    for table in yaml.safe_load(path.read_text()).get("schema", []):
         for column in table["properties"]:
             yield f"{table['name']}.{column['name']}", column
 
@@ -80,7 +80,7 @@ def test_each_dataset_that_can_be_delivered_has_a_contract_and_the_other_way_rou
         f"{concession}/{form}"
         for concession in ("vattenfall", "ecotap_allego")
         for form in ("requests", "placements")
-    } | {"vattenfall/sessions"}
+    } | {f"vattenfall/{form}" for form in ("locations", "tariffs", "sessions")}
 
 
 @pytest.mark.parametrize("path", FILES, ids=_name)
@@ -270,6 +270,23 @@ def test_a_contract_that_is_not_whole_is_named_with_what_is_missing(tmp_path: Pa
     broken.write_text(yaml.safe_dump(content))
     with pytest.raises(GoralError, match=r"broken.odcs.yaml is not whole: .*version"):
         model.read(broken)
+
+
+@pytest.mark.parametrize("form", ["locations", "tariffs"])
+def test_a_party_s_own_list_has_the_columns_of_dot_nl_s_and_another_relation(form: str) -> None:
+    own, dot_nl = staged()[f"ocpi/{form}"], staged()[f"ndw_dotnl/{form}"]
+    assert own.tables == dot_nl.tables
+    assert (own.path.name, own.schema_path) == (f"ocpi.{form}.odcs.yaml", dot_nl.path)
+    assert dot_nl.schema_path == dot_nl.path
+
+
+def test_no_two_tables_of_contracts_are_one_relation() -> None:
+    names = [
+        contract.relation(table)
+        for contract in (*staged().values(), *derived().values())
+        for table in contract.tables
+    ]
+    assert len(set(names)) == len(names)
 
 
 def test_a_type_without_an_arrow_type_is_named(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import requests
 
 from goral_pipeline.demo import (
     charge_points,
+    ocpi_lists,
     regions,
     rvo_counts,
     sessions,
@@ -22,6 +23,8 @@ LOCATIONS = "/ndw_dotnl/2022-07/charging_point_locations_ocpi.json.gz"
 REQUESTS = "/vattenfall/requests/2022-07.xlsx"
 BOUNDARIES = "/pdok/2022/collections/gemeente_gegeneraliseerd/items"
 CDRS = "/vattenfall/ocpi/2.2.1/cdrs"
+PLACES = "/vattenfall/2022-12/ocpi/2.2.1/locations"
+PRICES = "/vattenfall/2022-12/ocpi/2.2.1/tariffs"
 TOKEN = {"Authorization": "Token demo-token"}
 OCPI_TOKEN = {"Authorization": "Token ZGVtby10b2tlbg=="}
 API_KEY = {"apikey": "demo-key"}
@@ -243,12 +246,12 @@ def test_boundaries_differ_in_their_time_stamp_and_have_no_etag(server: DemoServ
     assert first.json()["features"] == second.json()["features"]
 
 
-def crawled(server: DemoServer, query: str) -> list[requests.Response]:
+def crawled(server: DemoServer, query: str, path: str = CDRS) -> list[requests.Response]:
     """All pages, by following the links of their headers."""
-    found = [get(server, CDRS + query, **OCPI_TOKEN)]
+    found = [get(server, path + query, **OCPI_TOKEN)]
     while "next" in found[-1].links:
         address = found[-1].links["next"]["url"]
-        assert address.startswith(f"{server.url}{CDRS}?")
+        assert address.startswith(f"{server.url}{path}?")
         found.append(get(server, address.removeprefix(server.url), **OCPI_TOKEN))
     return found
 
@@ -301,6 +304,16 @@ def test_a_month_is_asked_by_when_its_records_were_changed(server: DemoServer, m
         assert f"date_from={month}-01T00%3A00%3A00Z&date_to={following}-01T00" in following_link
 
 
+@pytest.mark.parametrize("kind", ocpi_lists.KINDS)
+@pytest.mark.parametrize("month", ocpi_lists.PUBLISHED_MONTHS)
+def test_a_list_of_the_concession_is_there_whole(server: DemoServer, kind: str, month: str) -> None:
+    every = [one for _, one in ocpi_lists.listed(kind, month)]
+    found = crawled(server, "?limit=7", f"/vattenfall/{month}/ocpi/2.2.1/{kind}")
+    assert records(found) == every
+    assert {page.headers["X-Total-Count"] for page in found} == {str(len(every))}
+    assert {page.headers["X-GORAL-Demo"] for page in found} == {"invented data"}
+
+
 def test_date_from_is_inclusive_and_date_to_is_exclusive(server: DemoServer) -> None:
     at = sessions.cdrs()[500][1]["last_updated"]
     since = records(crawled(server, f"?date_from={at}"))
@@ -336,14 +349,15 @@ def test_the_last_page_has_no_link(server: DemoServer) -> None:
         {"Authorization": "Bearer ZGVtby10b2tlbg=="},
     ],
 )
-def test_charging_sessions_need_the_encoded_token(
-    server: DemoServer, headers: dict[str, str]
+@pytest.mark.parametrize("path", [CDRS, PLACES, PRICES])
+def test_lists_of_ocpi_need_the_encoded_token(
+    server: DemoServer, headers: dict[str, str], path: str
 ) -> None:
-    answer = get(server, CDRS, **headers)
+    answer = get(server, path, **headers)
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"] == "Token"
     assert answer.headers["X-GORAL-Demo"] == "invented data"
-    assert "DEMO-CDR" not in answer.text
+    assert '"id"' not in answer.text
 
 
 @pytest.mark.parametrize(
@@ -391,7 +405,12 @@ def test_what_nobody_asked_for_does_not_come_back_in_a_link(server: DemoServer) 
 
 
 @pytest.mark.parametrize(
-    "path", [CDRS + "/", CDRS.upper(), CDRS + "/DEMO-CDR-000001", CDRS + "%3F"]
+    "path",
+    [
+        *(CDRS + "/", CDRS.upper(), CDRS + "/DEMO-CDR-000001", CDRS + "%3F"),
+        *(PLACES + "/", PLACES.replace("12", "01"), PLACES.replace("12", "{month}")),
+        "/vattenfall/ocpi/2.2.1/locations",
+    ],
 )
 def test_other_paths_of_ocpi_are_not_found(server: DemoServer, path: str) -> None:
     assert get(server, path, **OCPI_TOKEN).status_code == 404
@@ -402,7 +421,13 @@ def test_the_first_page_lists_what_there_is_and_says_demo(server: DemoServer) ->
     assert answer.status_code == 200
     assert "DEMO" in answer.text
     starts = [files.path.partition("{")[0] for files in FILES]
-    for start in (*starts, "/pdok/2022/", "/klimaatmonitor/odata/", CDRS):
+    for start in (
+        *starts,
+        "/pdok/2022/",
+        "/klimaatmonitor/odata/",
+        CDRS,
+        "/vattenfall/{month}/ocpi",
+    ):
         assert server.url + start in answer.text
 
 

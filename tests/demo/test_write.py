@@ -44,7 +44,7 @@ def test_bytes_are_the_same_in_every_process(tmp_path: Path) -> None:
 
 def test_there_is_a_file_of_each_delivery_and_its_name_says_demo(tmp_path: Path) -> None:
     names = [one.name for one in write(tmp_path)]
-    assert len(names) == len(set(names)) == 66
+    assert len(names) == len(set(names)) == 72
     assert all(name.startswith("DEMO_") for name in names)
     assert {
         "DEMO_ndw_dotnl_locations_2022-12.json.gz",
@@ -55,5 +55,7 @@ def test_there_is_a_file_of_each_delivery_and_its_name_says_demo(tmp_path: Path)
         "DEMO_rvo_inhabitants_2022.xlsx",
         "DEMO_elaadnl_passenger_outlook_2022Q1.csv",
         "DEMO_vattenfall_sessions_2022-12.json",
+        "DEMO_vattenfall_locations_2022-12.json",
+        "DEMO_vattenfall_tariffs_2022-10.json",
     } <= set(names)
     assert sorted(names) == sorted(one.name for one in tmp_path.iterdir())

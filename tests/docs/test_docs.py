@@ -199,7 +199,8 @@ def test_every_setting_named_exists(page: Path) -> None:
 def _of_datasets() -> set[str]:
     """Variables that are made of the names of datasets; `GORAL_` stands before a place for one."""
     # The third is that of the how-tos.
-    datasets = [*registry(REPOSITORY / "no home"), "third/placements", "third/sessions"]
+    third = [f"third/{kind}" for kind in ("placements", "locations", "tariffs", "sessions")]
+    datasets = [*registry(REPOSITORY / "no home"), *third]
     tokens = {f"GORAL_{dataset.split('/')[0].upper()}_TOKEN" for dataset in datasets}
     return {url_variable(dataset) for dataset in datasets} | tokens | {"GORAL_"}
 

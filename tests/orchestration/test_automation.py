@@ -99,6 +99,8 @@ def test_snapshots_are_asked_for_daily_and_only_todays(definitions: dg.Definitio
     assert [datasets(request) for request in requests] == [
         {"ndw_dotnl/locations"},
         {"ndw_dotnl/tariffs"},
+        {"vattenfall/locations"},
+        {"vattenfall/tariffs"},
     ]
     for request in requests:
         assert (request.tags[RANGE_START], request.tags[RANGE_END]) == ("2022-12", "2022-12")

@@ -13,7 +13,7 @@ from goral_pipeline.contracts import staged
 from goral_pipeline.errors import DeliveryRejected
 from goral_pipeline.sources.ocpi.landed import MOST_OBJECTS_A_PAGE
 from goral_pipeline.staging import judge, quality
-from tests.support_files import Row, Staged, stage_file
+from tests.support_files import Row, Staged, pages_file, stage_file
 
 SESSIONS = "vattenfall/sessions"
 
@@ -71,20 +71,6 @@ def cdr(identifier: str = "C1", **changes: Any) -> Row:
 def fillers(number: int = 20) -> list[Row]:
     """Good records, so that bad ones among them are few."""
     return [cdr(f"F{place}") for place in range(number)]
-
-
-def pages_file(folder: Path, *pages: list[Any], name: str = "pages.ndjson") -> Path:
-    """Pages as a crawl lands them, each overlapping nothing."""
-    folder.mkdir(exist_ok=True)
-    lines, offset = [], 0
-    for number, page in enumerate(pages, start=1):
-        body = {"data": page, "status_code": 1000, "timestamp": "2022-08-01T00:00:00Z"}
-        told = {"page": number, "offset": offset, "body": body}
-        lines.append(json.dumps(told, separators=(",", ":")))
-        offset += len(page)
-    path = folder / name
-    path.write_text("".join(f"{line}\n" for line in lines))
-    return path
 
 
 def stage(folder: Path, *records: Any) -> Staged:

@@ -1,4 +1,4 @@
-"""How OCPI tariffs are read: price components with their places, VAT, and what restricts them."""
+"""How OCPI tariffs are read: price components, VAT, what restricts them, and versions."""
 
 import gzip
 import json
@@ -10,9 +10,18 @@ import pytest
 
 from goral_pipeline.errors import DeliveryRejected
 from goral_pipeline.staging.stage import stage
-from tests.support_files import Row, Staged, job_of, ocpi_file, quarantine_of, stage_file
+from tests.support_files import (
+    Row,
+    Staged,
+    job_of,
+    ocpi_file,
+    pages_file,
+    quarantine_of,
+    stage_file,
+)
 
 TARIFFS = "ndw_dotnl/tariffs"
+OWN_TARIFFS = "vattenfall/tariffs"
 WEEK = ["MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY"]
 LIMITS = (
     *("start_time", "end_time", "start_date", "end_date", "min_kwh", "max_kwh", "min_current"),
@@ -228,3 +237,133 @@ def test_what_is_no_array_of_tariffs_is_rejected(tmp_path: Path, content: bytes)
     file.write_bytes(content)
     with pytest.raises(DeliveryRejected):
         stage_file(tmp_path, TARIFFS, file)
+
+
+# ── a party's own list ───────────────────────────────────────────────────────────────────────────
+
+
+def stage_own(folder: Path, *pages: list[Any]) -> Staged:
+    return stage_file(folder / "home", OWN_TARIFFS, pages_file(folder, *pages, overlap=1))
+
+
+def fillers(number: int) -> list[Row]:
+    return [tariff(f"F{place}") for place in range(number)]
+
+
+def test_a_party_s_own_list_is_read_as_dot_nl_is(tmp_path: Path) -> None:
+    rows = [tariff("a"), tariff("b", elements=[element(), element({"max_kwh": 9})]), tariff("c")]
+    (tmp_path / "dot-nl").mkdir()
+    dot_nl = staged(tmp_path / "dot-nl", *rows)
+    own = stage_own(tmp_path, rows[:2], rows[1:])
+    for table in ("tariffs", "price_components"):
+        assert own.accepted(table) == dot_nl.accepted(table)
+    assert own.counts == {
+        "tariffs": {"accepted": 3, "duplicate": 1},
+        "price_components": {"accepted": 4, "duplicate": 2},
+    }
+
+
+def test_a_tariff_of_2_1_1_is_read(tmp_path: Path) -> None:
+    old = tariff(elements=[{"price_components": [component()]}])
+    for name in ("country_code", "party_id", "type"):
+        del old[name]
+    del old["elements"][0]["price_components"][0]["vat"]
+    made = stage_own(tmp_path, [old])
+    (row,) = made.accepted("tariffs")
+    # Its server's own, by the description of the party.
+    assert (row["country_code"], row["party_id"], row["tariff_type"]) == ("NL", "NUO", None)
+    (price,) = made.accepted("price_components")
+    assert (price["party_id"], price["price"], price["vat_pct"]) == ("NUO", Decimal("0.388"), None)
+    assert price["is_restricted"] is False
+
+
+@pytest.mark.parametrize(
+    ("included", "vat", "price"),
+    [
+        ("NO", 21, "0.60500"),
+        ("N/A", None, "0.60500"),
+        ("YES", 21, "0.50000"),
+        ("YES", 0, "0.60500"),
+        ("yes", "21.0", "0.50000"),
+    ],
+)
+def test_a_price_of_2_3_0_is_without_taxes(
+    tmp_path: Path, included: str, vat: Any, price: str
+) -> None:
+    new = tariff(
+        tax_included=included,
+        preauthorize_amount=20,
+        max_price={"before_taxes": 10, "after_taxes": 12.1},
+        elements=[element(None, component(price=0.605, vat=vat))],
+    )
+    (found,) = stage_own(tmp_path, [new]).accepted("price_components")
+    assert found["price"] == Decimal(price)
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"vat": None}, "price_required"),
+        ({"vat": "much"}, "price_required"),
+        ({"vat": -100}, "price_required"),
+        ({"price": "gratis"}, "price_type"),
+        ({"price": 1e15}, "price_required"),
+    ],
+)
+def test_a_price_whose_taxes_are_not_known_is_quarantined(
+    tmp_path: Path, changes: Row, rule: str
+) -> None:
+    odd = tariff(tax_included="YES", elements=[element(None, component(**changes))])
+    made = stage_own(tmp_path, [odd, *fillers(20)])
+    assert len(made.accepted("tariffs")) == 21
+    assert rule in {row["rule"] for row in made.quarantine("price_components")}
+    assert len(made.accepted("price_components")) == 20
+
+
+def test_parts_of_another_kind_do_not_make_the_page_bad(tmp_path: Path) -> None:
+    odd: list[Any] = [
+        tariff("T1", elements=["nights"]),
+        tariff("T2", elements=[{"price_components": "much"}]),
+        tariff("T3", elements=[{"price_components": ["much"]}]),
+        tariff("T4", currency=["EUR"]),
+        17,
+        None,
+        "a text",
+        [],
+    ]
+    made = stage_own(tmp_path, [*odd, *fillers(160)])
+    assert made.counts["tariffs"] == {"accepted": 163, "quarantined": 5}
+    numbers = {row["record_number"] for row in made.quarantine("tariffs")}
+    assert numbers == {4, 5, 6, 7, 8}
+    assert {row["record_number"] for row in made.quarantine("price_components")} == {3, 4}
+
+
+def test_a_list_of_something_else_is_rejected(tmp_path: Path) -> None:
+    session = tariff("S1", kwh=3.2)
+    del session["elements"]
+    with pytest.raises(DeliveryRejected, match="none of 2 objects has `elements`"):
+        stage_own(tmp_path, [session, session])
+    # One that is a tariff for sure, and the others may be tariffs without a price.
+    made = stage_own(tmp_path / "mixed", [session, tariff()])
+    assert made.counts["tariffs"] == {"accepted": 2}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[]",
+        '{"data": []}',
+        "<html/>",
+        "type;price\nENERGY;0.3\n",
+        '[{"id": ' + "[" * 90_000 + "]" * 90_000 + "}]",
+        '{"page":1,"offset":0,"body":{"data":[{"x":' + "[" * 90_000 + "]" * 90_000 + "}]}}\n",
+        '{"page":1,"offset":0,"body":{"data":"none"}}\n',
+    ],
+    ids=range(8),
+)
+def test_what_is_no_list_of_a_party_s_tariffs_is_rejected(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "bad.json"
+    file.write_text(content)
+    with pytest.raises(DeliveryRejected):
+        stage_file(tmp_path / "home", OWN_TARIFFS, file)

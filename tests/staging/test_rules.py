@@ -192,10 +192,11 @@ UNBREAKABLE = {
 
 
 def _all_rules() -> dict[tuple[str, str, str], str]:
-    """Column of each rule by dataset, table and name."""
+    """Column of each rule by dataset, table and name; once where contracts share their tables."""
     return {
         (contract.dataset, table.name, rule.name): rule.column
         for contract in staged().values()
+        if contract.schema_path == contract.path
         for table in contract.tables
         for rule in [
             *table.rules,

@@ -2,5 +2,5 @@
 
 Belongs here: `party` (which servers there are), `fetch` (the question for a month), `crawl` (reads
 lists, whose pages are `envelope`s), `landed` (pages as they lie in landing) and a module for each
-kind of object. Does not belong here: anything of one publisher.
+kind of object (`locations`, `tariffs`, `cdrs`). Does not belong here: anything of one publisher.
 """

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from goral_pipeline.contracts.model import quote
+from goral_pipeline.sources import postal_code
 from goral_pipeline.sources.ocpi import landed
 from goral_pipeline.sources.reading import Reading
 
@@ -57,16 +58,6 @@ _RECORD = {
     "last_updated": "VARCHAR",
 }
 
-
-def _postal_code(given: str) -> str:
-    """A Dutch postcode as LINDA has it; others as they are."""
-    bare = f"replace({given}, ' ', '')"
-    return (
-        f"case when regexp_full_match({bare}, '[0-9]{{{{4}}}}[A-Za-z]{{{{2}}}}') "
-        f"then upper(left({bare}, 4) || ' ' || right({bare}, 2)) else {given} end"
-    )
-
-
 _TEXTS = {
     "country_code": "coalesce(it.country_code, {country_code})",
     "party_id": "coalesce(it.party_id, {party_id})",
@@ -80,7 +71,9 @@ _TEXTS = {
     "location_id": "coalesce(it.cdr_location.id, it.location.id)",
     "address": "coalesce(it.cdr_location.address, it.location.address)",
     "city": "coalesce(it.cdr_location.city, it.location.city)",
-    "postal_code": _postal_code("coalesce(it.cdr_location.postal_code, it.location.postal_code)"),
+    "postal_code": postal_code.in_one_form(
+        "coalesce(it.cdr_location.postal_code, it.location.postal_code)"
+    ),
     "latitude": "coalesce(it.cdr_location.coordinates.latitude, it.location.coordinates.latitude)",
     "longitude": (
         "coalesce(it.cdr_location.coordinates.longitude, it.location.coordinates.longitude)"

@@ -1,6 +1,7 @@
 """The question that a party's server is asked for one month.
 
-Belongs here: which list, between which moments. Does not belong here: reading the list (`crawl`).
+Belongs here: which list, whole or between which moments. Does not belong here: reading the list
+(`crawl`).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from goral_pipeline.errors import NotPublished
-from goral_pipeline.sources.asking import Answer, Question, address, session
+from goral_pipeline.sources.asking import Answer, Question, address, at_partition, session
 from goral_pipeline.sources.ocpi.crawl import Listing, authorization, crawl
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ NOTHING = hashlib.sha256().hexdigest()
 """Content key of a list without objects."""
 
 
-def fetch(party: Party, dataset: str, question: Question) -> Answer | None:
+def fetch_changed(party: Party, dataset: str, question: Question) -> Answer:
     """Ask a party's server for all that was last changed in a month.
 
     Raises:
@@ -32,18 +33,40 @@ def fetch(party: Party, dataset: str, question: Question) -> Answer | None:
         NotPublished: when nothing was changed in it.
     """
     name = f"{party.source}/{dataset}"
-    url = address(question.settings, name)
-    secret = question.settings.token_of(party.source)
-    token = authorization(secret.get_secret_value(), party.token, url) if secret else None
     first, end = month_bounds(question.partition)
     listing = Listing(
         dataset=name,
-        url=url,
+        url=address(question.settings, name),
         date_from=first - OVERLAP,
         date_to=end + OVERLAP,
         page_size=party.page_size,
         together=party.pages_at_a_time,
     )
+    return _crawl(party, listing, question, f"that was changed in {question.partition}")
+
+
+def fetch_snapshot(party: Party, dataset: str, question: Question) -> Answer:
+    """Ask a party's server for its whole list, as it is today.
+
+    Raises:
+        NoAddress: when no URL is set.
+        SnapshotPast: when another month than this is asked for.
+        NotPublished: when the list is empty.
+    """
+    name = f"{party.source}/{dataset}"
+    listing = Listing(
+        dataset=name,
+        url=at_partition(address(question.settings, name), "month", question),
+        page_size=party.page_size,
+        together=party.pages_at_a_time,
+    )
+    return _crawl(party, listing, question, f"in its list of {dataset}")
+
+
+def _crawl(party: Party, listing: Listing, question: Question, wanted: str) -> Answer:
+    """Ask for a list; `wanted` says in words what there is none of when it is empty."""
+    secret = question.settings.token_of(party.source)
+    token = authorization(secret.get_secret_value(), party.token, listing.url) if secret else None
     asking = session(question.settings, token)
     try:
         answer = crawl(asking, listing, question.incoming)
@@ -51,7 +74,7 @@ def fetch(party: Party, dataset: str, question: Question) -> Answer | None:
         asking.close()
     if answer.content_key == NOTHING:
         question.incoming.start_anew()
-        raise NotPublished(f"{answer.origin} has nothing that was changed in {question.partition}")
+        raise NotPublished(f"{answer.origin} has nothing {wanted}")
     return answer
 
 

@@ -18,7 +18,12 @@ from typing import TYPE_CHECKING, Any
 from goral_pipeline import durable
 from goral_pipeline.contracts.model import quote
 from goral_pipeline.errors import DeliveryRejected
-from goral_pipeline.sources.hostile import CHUNK_BYTES, looks_like
+from goral_pipeline.sources.hostile import (
+    CHUNK_BYTES,
+    check_json,
+    looks_like,
+    unreadable_is_rejected,
+)
 
 if TYPE_CHECKING:
     import duckdb
@@ -46,13 +51,31 @@ def objects(reading: Reading, members: Mapping[str, str], expected: str) -> str:
         DeliveryRejected: when the file holds no pages. That a page cannot be read is found once
             the rows are there (`Reading.later`).
     """
+    struct = ", ".join(f"{name} {kind}" for name, kind in members.items())
+    return _objects(reading, f"STRUCT({struct})", expected)
+
+
+def read_records(reading: Reading, expected: str) -> None:
+    """Read the objects into the table `records`: row_id and record_number as above, and `json`.
+
+    For lists that are short and go deep: an object stands there whole, as JSON text.
+
+    Raises:
+        DeliveryRejected: as above, and when the JSON nests absurdly deep.
+    """
+    check_json(reading.path, expected, gzipped=False)
+    given = _objects(reading, "JSON", expected)
+    with unreadable_is_rejected(expected):
+        reading.con.execute(
+            f"create temp table records as select row_id, record_number, it as json from {given}"
+        )
+
+
+def _objects(reading: Reading, kind: str, expected: str) -> str:
+    """SQL of the objects, each read as a value of a type of DuckDB."""
     path = reading.path if _is_crawled(reading.path) else _as_pages(reading, expected)
     lines, longest = _extent(path, expected)
-    struct = ", ".join(f"{name} {kind}" for name, kind in members.items())
-    columns = (
-        "{page: 'BIGINT', \"offset\": 'BIGINT', "
-        f"body: {quote(f'STRUCT(data STRUCT({struct})[])')}}}"
-    )
+    columns = f"{{page: 'BIGINT', \"offset\": 'BIGINT', body: {quote(f'STRUCT(data {kind}[])')}}}"
     reading.later.append(partial(_check_pages, path, lines, expected))
     (table, *_) = reading.contract.tables
     # The last place of each page says how many objects it holds.

@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from goral_pipeline.errors import SettingsError
 
+Dataset = Literal["locations", "tariffs", "sessions"]
+"""What a party can be asked for: the modules Locations, Tariffs and CDRs."""
 FOLDER = Path(__file__).parent.parent / "parties"
 
 
@@ -26,7 +28,7 @@ class Party(BaseModel):
     country_code: str = Field(pattern=r"^[A-Z]{2}$", description="Of objects that do not say.")
     party_id: str = Field(pattern=r"^[A-Z0-9]{3}$", description="Of objects that do not say.")
     first_month: str = Field("2020-11", pattern=r"^\d{4}-(0[1-9]|1[0-2])$")
-    datasets: tuple[Literal["sessions"], ...] = ("sessions",)
+    datasets: tuple[Dataset, ...] = ("sessions",)
     token: Literal["base64", "plain"] = Field("base64", description="How its token is sent.")
     page_size: int = Field(1000, ge=1, le=10_000, description="Objects asked for at a time.")
     pages_at_a_time: int = Field(4, ge=1, le=16, description="Requests that it takes at a time.")
