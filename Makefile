@@ -11,6 +11,7 @@ PYTHONS := $(PYTHON) python3.13 python3.12 python3.11 python3
 SUPPORTED := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
 VENV := .venv
+DLT := .venv-dlt
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.goral-installed
 MANIFEST := dbt_project/target/manifest.json
@@ -74,8 +75,15 @@ run: install ## Run the whole pipeline once on the demo's deliveries
 test: install ## Run the tests, but for the slow ones
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow"
 
-bench: install ## Measure speed and memory beside bare DuckDB, into benchmarks/results.json
+bench: install $(DLT)/.installed ## Measure speed and memory beside others, into benchmarks/results.json
 	$(BIN)/python -m benchmarks
+
+# What is measured beside, and has requirements of its own.
+$(DLT)/.installed: benchmarks/dlt.lock $(INSTALLED)
+	@$(BIN)/python -m venv --clear $(DLT)
+	@env -u PYTHONDONTWRITEBYTECODE $(DLT)/bin/python -m pip --disable-pip-version-check --no-input \
+		install --quiet --require-hashes --no-deps $(PIP_FLAGS) -r benchmarks/dlt.lock
+	@touch $@
 
 dev: install ## Start Dagster's web interface
 	$(BIN)/goral dev
@@ -96,10 +104,13 @@ format: install ## Put code and SQL in the project's style
 generate: $(INSTALLED) ## Write what is generated from the contracts
 	$(BIN)/python -m goral_pipeline.contracts.generate
 
-lock: $(INSTALLED) ## Write requirements.lock from pyproject.toml; LOCK_FLAGS=--upgrade for newer versions
+lock: $(INSTALLED) ## Write the locks from pyproject.toml and benchmarks/dlt.in; LOCK_FLAGS=--upgrade for newer versions
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
 		--fork-strategy fewest --generate-hashes --no-annotate --no-header --quiet \
 		$(LOCK_FLAGS) --output-file requirements.lock
+	$(BIN)/uv pip compile benchmarks/dlt.in --universal --python-version 3.11 \
+		--fork-strategy fewest --generate-hashes --no-annotate --no-header --quiet \
+		$(LOCK_FLAGS) --output-file benchmarks/dlt.lock
 
 clean: ## Remove what builds, tests and tools left; not .venv, not the data
 	rm -rf build dist *.egg-info dbt_project/target dbt_project/logs logs

@@ -17,6 +17,7 @@ BENCHMARKS: dict[str, Measure] = {
     "session_months": months.measure_sessions,
     "cdrs": cdrs.measure,
     "cdrs_many": cdrs.measure_many,
+    "cdrs_dlt": cdrs.measure_dlt,
     "crawl": cdrs.measure_crawl,
 }
 

@@ -1,13 +1,17 @@
 """Charging sessions: staging CDRs of national size, and crawling them over HTTP.
 
-Beside a bare DuckDB script with the same columns, codec and order, and a bare HTTP client.
+Beside a bare DuckDB script with the same columns, codec and order, dlt, and a bare HTTP client.
 """
 
 from __future__ import annotations
 
 import multiprocessing
+import os
 import shutil
 import socket
+import statistics
+import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -22,6 +26,7 @@ from benchmarks import cdr_pages
 from benchmarks.measuring import Result, Run, apart, in_turn, median, median_ratio, peak, result
 
 DATASET = "vattenfall/sessions"
+DLT = Path(__file__).parent.parent / ".venv-dlt" / "bin" / "python"
 KEY = b"key of the benchmarks, known to all"
 THREADS = 2
 MEMORY_LIMIT = "700MB"
@@ -119,6 +124,27 @@ def measure_many(folder: Path, *, few: int = FEW, many: int = MANY, runs: int = 
     ]
 
 
+def measure_dlt(folder: Path, *, rows: int = FEW, runs: int = 3) -> list[Result]:
+    """Stage a million records, and load the same with dlt, in turn.
+
+    Raises:
+        SystemExit: where dlt is not installed.
+    """
+    if not DLT.exists():
+        raise SystemExit(f"there is no {DLT}: `make bench` makes it")
+    file = cdr_pages.write(folder / "pages.ndjson", rows)
+    ours, theirs = [], []
+    for _ in range(runs):
+        ours.append(apart(partial(stage, file, folder / "home")).seconds)
+        theirs.append(load_with_dlt(file, folder / "dlt"))
+    ratio = statistics.median(one / other for one, other in zip(theirs, ours, strict=True))
+    figure = partial(result, rows=rows, runs=runs)
+    return [
+        figure("cdr_against_dlt", ratio, "times faster", goal=20.0, better="higher"),
+        figure("cdr_against_dlt_seconds", statistics.median(theirs), "s"),
+    ]
+
+
 def measure_crawl(folder: Path, *, pages: int = PAGES_CRAWLED, runs: int = 5) -> list[Result]:
     """Crawl a list over loopback, beside a client that reads the same pages and does nothing."""
     rows = pages * (cdr_pages.OBJECTS_A_PAGE - 1)
@@ -126,7 +152,7 @@ def measure_crawl(folder: Path, *, pages: int = PAGES_CRAWLED, runs: int = 5) ->
     with _serving(file) as url:
         found = in_turn(
             {
-                "crawled": partial(crawl, url, folder / "landing"),
+                "crawled": partial(crawl, url, folder),
                 "bare": partial(read_barely, url, pages),
             },
             runs,
@@ -183,14 +209,29 @@ def bare(file: Path, goal: Path) -> None:
         con.execute(_BARE, {"path": str(file), "goal": str(goal)})
 
 
-def crawl(url: str, landing: Path) -> None:
+def load_with_dlt(file: Path, folder: Path) -> float:
+    """Let dlt load the file; gives its seconds, without those of its start and imports."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    told = subprocess.run(
+        [str(DLT), str(Path(__file__).with_name("dlt_cdrs.py")), str(file), str(folder)],
+        env=os.environ | {"RUNTIME__DLTHUB_TELEMETRY": "false"},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return float(told.stdout)
+
+
+def crawl(url: str, folder: Path) -> None:
     """Read the list as a run does, up to its place in landing."""
     from goral_pipeline.http_session import HttpSession
     from goral_pipeline.landing import store
     from goral_pipeline.sources.ocpi.crawl import Listing
     from goral_pipeline.sources.ocpi.crawl import crawl as crawl_list
 
-    shutil.rmtree(landing, ignore_errors=True)
+    # A new place each time: to remove what lies there is no part of it.
+    landing = Path(tempfile.mkdtemp(dir=folder))
     session = HttpSession(timeout_seconds=60, attempts=1)
     with store.receiving(landing, 1 << 20) as incoming:
         crawl_list(session, Listing(DATASET, url), incoming)

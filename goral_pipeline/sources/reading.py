@@ -43,7 +43,7 @@ class Reading:
     """When the delivery was received."""
     received: dict[str, str] = field(default_factory=dict)
     """For a table whose `raw_<table>` is dear to read twice: SQL for the number of records that it
-    received, once `judged_<table>` is there, other than by counting its rows."""
+    received, once `typed_<table>` is there, other than by counting its rows."""
     later: list[Later] = field(default_factory=list)
     """Checks that need rows, so that the file is not read twice: called with the connection and the
-    name of the first table's judged rows."""
+    name of the first table's typed rows."""

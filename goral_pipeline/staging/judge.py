@@ -27,15 +27,15 @@ _CALENDAR = ("0001-01-01", "9999-12-31")
 _WHOLE_NUMBER = r"[+-]?[0-9]{1,18}(\.(0{1,2}|0{4,}))?"
 
 
-def judged_table(table: Table, given: Collection[str] = ()) -> str:
-    """SQL that makes `judged_<table>` from `raw_<table>` (and its parent's judgement).
+def typed_table(table: Table, given: Collection[str] = ()) -> str:
+    """SQL that makes `typed_<table>` from `raw_<table>` (and its parent's judgement).
 
-    Columns: row_id, record_number, every delivered column typed, outcome and reason; and
-    `raw_values`, the delivered texts of those rows of which it is not sure at first sight that no
-    rule is broken. `settlement` comes next.
+    Columns: row_id, record_number, every delivered column typed; outcome and reason as far as the
+    parent decides them; and `raw_values`, the delivered texts of those rows of which it is not sure
+    at first sight that no rule is broken. `settlement` comes next.
 
     Args:
-        table: the table to judge.
+        table: the table to type.
         given: columns of `raw_<table>`; of those in it `typed_<column>` is taken as it is.
     """
     columns = table.delivered_columns
@@ -58,7 +58,7 @@ def judged_table(table: Table, given: Collection[str] = ()) -> str:
     )
     outcome = "coalesce(outcome_of_parent, 'quarantined')" if parent else "'accepted'"
     return f"""
-create temp table judged_{table.name} as
+create table typed_{table.name} as
 with typed as (
     select row_id, parent_row_id, record_number, {raw}, {typed} from raw_{table.name}
 )
@@ -75,12 +75,13 @@ from typed {join}
 
 
 def settlement(contract: Contract, table: Table) -> str:
-    """SQL statements that settle how the rows end which `judged_<table>` did not say of.
+    """SQL statements that settle how each row of `typed_<table>` ends: `judged_<table>`.
 
-    They make `broken_<table>`: row_id and `broken` (a list of structs rule, column_name, found) of
-    each row that breaks a rule. Of the others with one key, the latest version stays accepted; but
+    `broken_<table>` has row_id and `broken` (a list of structs rule, column_name, found) of each
+    row that breaks a rule. Of the others with one key, the latest version stays accepted; but
     where rows of that version differ nobody can tell which is right, and all are quarantined. In a
-    parent's row the first stays.
+    parent's row the first stays. `judged_<table>` is a view of all rows, as typed, with what became
+    of them: few end otherwise than they began, so the rows themselves stay as they were written.
     """
     raw = ", ".join(
         f"raw_values[{place}] as raw_{column.name}"
@@ -95,32 +96,33 @@ def settlement(contract: Contract, table: Table) -> str:
     latest = "".join(f"{name} desc, " for name in versions)
     values = [column.name for column in table.columns if not column.is_provenance]
     content = "0" if table.parent else f"hash({', '.join(values)})"
-    judged = f"judged_{table.name}"
+    typed, broken, ends = (f"{of}_{table.name}" for of in ("typed", "broken", "ends"))
     # To group by a hash costs little, and leaves few rows to be ranked by their real key.
     return f"""
-create temp table broken_{table.name} as
+create temp table {broken} as
 select row_id, broken::struct(rule varchar, column_name varchar, found varchar)[] as broken
 from (
     select row_id, list_filter([{breaks}], lambda entry: entry is not null) as broken
     from (
         select *, {shown}
-        from (select *, {raw} from {judged} where raw_values is not null)
+        from (select *, {raw} from {typed} where raw_values is not null)
     )
 )
 where len(broken) > 0;
 
-update {judged} set outcome = 'quarantined', reason = broken[1].rule
-from broken_{table.name} as of_row
-where {judged}.row_id = of_row.row_id and outcome = 'accepted';
+create temp table {ends} as
+select row_id, 'quarantined' as outcome, broken[1].rule as reason
+from {typed} join {broken} using (row_id)
+where outcome = 'accepted';
 
 create or replace temp table same_key as
 with alike as (
     select row_id, {key}, {content} as content,
         row_number() over (partition by {key} order by {latest}row_id) as place,
         rank() over (partition by {key} order by {latest}null) = 1 as is_latest
-    from {judged}
+    from {typed} anti join {broken} using (row_id)
     where outcome = 'accepted' and hash({key}) in (
-        select hash({key}) from {judged} where outcome = 'accepted'
+        select hash({key}) from {typed} where outcome = 'accepted'
         group by all having count(*) > 1
     )
 )
@@ -130,15 +132,21 @@ select row_id, place,
 from alike
 window of_key as (partition by {key});
 
-insert into broken_{table.name}
+insert into {broken}
 select row_id,
     [struct_pack(rule := {quote(CONFLICTING_KEY)}, column_name := '', found := null::varchar)]
 from same_key where is_conflict;
 
-update {judged} set outcome = if(is_conflict, 'quarantined', 'duplicate'),
-    reason = if(is_conflict, {quote(CONFLICTING_KEY)}, {quote(SAME_KEY)})
-from same_key
-where {judged}.row_id = same_key.row_id and (is_conflict or place > 1);
+insert into {ends}
+select row_id, if(is_conflict, 'quarantined', 'duplicate'),
+    if(is_conflict, {quote(CONFLICTING_KEY)}, {quote(SAME_KEY)})
+from same_key where is_conflict or place > 1;
+
+create temp view judged_{table.name} as
+select typed.* exclude (outcome, reason),
+    coalesce(ends.outcome, typed.outcome) as outcome,
+    coalesce(ends.reason, typed.reason) as reason
+from {typed} as typed left join {ends} as ends using (row_id);
 """
 
 

@@ -54,6 +54,7 @@ def report(con: duckdb.DuckDBPyConnection, table: Table) -> list[Quality]:
     """The report on the judged rows of a table, one an operator, if the contract wants it."""
     if not table.report_by:
         return []
+    con.execute(_missed(table))
     broken: dict[str, list[Broken]] = {}
     for operator, rule, is_refused, records, examples in con.execute(_broken(table)).fetchall():
         found = Broken(rule, is_refused, records, tuple(examples))
@@ -107,19 +108,34 @@ def _operator(table: Table) -> str:
     return " || '-' || ".join(f"coalesce({_proper(table, name)}, '?')" for name in table.report_by)
 
 
-def _counts(table: Table) -> str:
-    """SQL for operator, received, duplicate, refused and those that met the profile."""
+def _missed(table: Table) -> str:
+    """SQL that makes `missed_<table>`: of each accepted row the rules of the profile it breaks."""
+    named = ", ".join(
+        f"if(({rule.predicate}) is not true, {quote(rule.name)}, null)" for rule in table.profile
+    )
     meets = " and ".join(f"({rule.predicate}) is true" for rule in table.profile) or "true"
     return f"""
-select {_operator(table)} as operator, sum(received), sum(duplicate), sum(refused), sum(met)
+create temp table missed_{table.name} as
+select {", ".join(dict.fromkeys((*table.report_by, *table.key)))}, record_number,
+    list_filter([{named or "null"}], lambda rule: rule is not null) as missed
+from judged_{table.name} where outcome = 'accepted' and not ({meets})
+"""
+
+
+def _counts(table: Table) -> str:
+    """SQL for operator, received, duplicate, refused and those that met the profile."""
+    of = ", ".join(table.report_by)
+    # What an operator's name is made of is looked at once each.
+    return f"""
+select {_operator(table)} as operator,
+    sum(received), sum(duplicate), sum(refused), sum(received - duplicate - refused - missed)
 from (
-    -- What an operator's name is made of is looked at once each.
-    select {", ".join(table.report_by)},
-        count(*) as received,
+    select {of}, count(*) as received, 0 as missed,
         count(*) filter (outcome = 'duplicate') as duplicate,
-        count(*) filter (outcome = 'quarantined') as refused,
-        count(*) filter (outcome = 'accepted' and {meets}) as met
-    from judged_{table.name} group by all
+        count(*) filter (outcome = 'quarantined') as refused
+    from judged_{table.name} group by {of}
+    union all
+    select {of}, 0, count(*), 0, 0 from missed_{table.name} group by {of}
 )
 group by operator order by operator
 """
@@ -130,19 +146,17 @@ def _broken(table: Table) -> str:
     (*_, id_column) = table.key
     judged = f"judged_{table.name}"
     first = f"arg_min({_proper(table, id_column)}, record_number, {MOST_EXAMPLES})"
-    told = f"count(*) as records, coalesce({first}, [])"
-    refused = f"""
-select {_operator(table)} as operator, entry.rule as rule, true as is_refused, {told} as examples
+    told = f"count(*) as records, coalesce({first}, []) as examples"
+    return f"""
+select {_operator(table)} as operator, entry.rule as rule, true as is_refused, {told}
 from (
     select {judged}.*, unnest(broken) as entry
     from {judged} join broken_{table.name} using (row_id)
-) group by all
+)
+group by all
+union all
+select {_operator(table)}, rule, false, {told}
+from (select *, unnest(missed) as rule from missed_{table.name})
+group by all
+order by operator, records desc, rule
 """
-    profile = [
-        f"""
-select {_operator(table)}, {quote(rule.name)}, false, {told}
-from {judged} where outcome = 'accepted' and ({rule.predicate}) is not true group by 1
-"""
-        for rule in table.profile
-    ]
-    return " union all ".join([refused, *profile]) + " order by operator, records desc, rule"

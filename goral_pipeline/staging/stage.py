@@ -99,7 +99,7 @@ def stage(job: Job) -> Staging:
         source.read(reading)
         received = {t.name: _settle(con, contract, t, reading.received) for t in contract.tables}
         for check in reading.later:
-            check(con, f"judged_{contract.tables[0].name}")
+            check(con, f"typed_{contract.tables[0].name}")
         counts = tuple(count for table in contract.tables for count in _counts(con, table))
         verdicts = tuple(
             verdict for table in contract.tables for verdict in _judge(con, contract, table)
@@ -128,6 +128,10 @@ def _connect(job: Job) -> duckdb.DuckDBPyConnection:
     )
     con.execute("set TimeZone = 'UTC'")
     con.execute("set enable_progress_bar = false")
+    # What a delivery's rows are kept in while they are judged: packed, so that many are not
+    # written to the disk and read back time and again.
+    con.execute("attach ':memory:' as packed (compress)")
+    con.execute("use packed")
     return con
 
 
@@ -137,7 +141,7 @@ def _settle(
     """Say of each row of a table how it ends; gives the number of rows received."""
     raw = f"raw_{table.name}"
     given = [name for name, *_ in con.execute(f"select * from {raw} limit 0").description or ()]
-    con.execute(judge.judged_table(table, given))
+    con.execute(judge.typed_table(table, given))
     # Not by the rows that were judged, so that one lost on the way to them is seen.
     received = int(_one(con, told.get(table.name, f"select count(*) from {raw}")) or 0)
     con.execute(judge.settlement(contract, table))
@@ -213,7 +217,8 @@ def _write_quarantine(
                 judge.quarantined_rows(table), {"delivery_id": job.delivery_id}
             ).to_arrow_table()
             said = _expectations(table)
-            expected = pa.array([said.get(rule, "") for rule in broken["rule"].to_pylist()])
+            rules = broken["rule"].to_pylist()
+            expected = pa.array([said.get(rule, "") for rule in rules], pa.string())
             rows = broken.append_column("expected", expected)
             parquet.write(folder / f"{table.name}.parquet", rows.schema, rows.to_batches())
         (folder / expectations.FILE).write_text(expectations.to_json(verdicts))

@@ -33,7 +33,7 @@ def judged(contract: Contract, rows: Mapping[str, Sequence[Raw]]) -> duckdb.Duck
         if values:
             marks = ", ".join("?" for _ in values[0])
             con.executemany(f"insert into raw_{table.name} values ({marks})", values)
-        con.execute(judge.judged_table(table))
+        con.execute(judge.typed_table(table))
         con.execute(judge.settlement(contract, table))
     return con
 

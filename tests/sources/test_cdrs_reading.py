@@ -339,9 +339,9 @@ def test_a_month_is_one_of_the_netherlands(tmp_path: Path) -> None:
 def test_a_record_that_is_lost_before_it_is_judged_is_seen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = judge.judged_table
+    whole = judge.typed_table
     lost = f"where row_id % {MOST_OBJECTS_A_PAGE} <> 2"
-    monkeypatch.setattr(judge, "judged_table", lambda *told: f"{whole(*told)} {lost}")
+    monkeypatch.setattr(judge, "typed_table", lambda *told: f"{whole(*told)} {lost}")
     staged = stage(tmp_path, *fillers(5))
     received = {file.table_name: file.received for file in staged.staging.files}
     assert reconcile(received, staged.staging.counts) == [

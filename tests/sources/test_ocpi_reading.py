@@ -395,9 +395,9 @@ def test_parts_of_another_kind_are_quarantined_where_they_stand(tmp_path: Path) 
 def test_a_location_that_is_lost_before_it_is_judged_is_seen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = judge.judged_table
+    whole = judge.typed_table
     lost = f"where row_id % {MOST_OBJECTS_A_PAGE} <> 2 or row_id < {MOST_OBJECTS_A_PAGE}"
-    monkeypatch.setattr(judge, "judged_table", lambda *told: f"{whole(*told)} {lost}")
+    monkeypatch.setattr(judge, "typed_table", lambda *told: f"{whole(*told)} {lost}")
     staged = stage_own(tmp_path, fillers(5))
     assert "locations: 5 rows received, 4 accounted for" in reconcile(
         staged.received, staged.staging.counts

@@ -81,7 +81,7 @@ def _objects(reading: Reading, kind: str, expected: str) -> str:
     # The last place of each page says how many objects it holds.
     reading.received[table.name] = (
         f"select sum(places) from (select max(row_id % {MOST_OBJECTS_A_PAGE}) as places "
-        f"from judged_{table.name} group by row_id // {MOST_OBJECTS_A_PAGE})"
+        f"from typed_{table.name} group by row_id // {MOST_OBJECTS_A_PAGE})"
     )
     # With `ignore_errors` a member of another kind than its type is null, instead of the end of
     # all; but a line that is no JSON goes without a word, so the pages are counted afterwards.
