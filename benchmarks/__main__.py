@@ -1,4 +1,7 @@
-"""Runs the benchmarks and writes benchmarks/results.json: `python -m benchmarks [name …]`."""
+"""Runs the benchmarks: `python -m benchmarks [name …]`.
+
+The figures go to benchmarks/results.json, and from there to the table in docs/benchmarks.md.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import cdrs, measuring, months, requests_csv
+from benchmarks import cdrs, measuring, months, page, requests_csv
 
 Measure = Callable[[Path], list[measuring.Result]]
 BENCHMARKS: dict[str, Measure] = {
@@ -24,7 +27,9 @@ BENCHMARKS: dict[str, Measure] = {
 
 def main() -> None:
     """Measure what is asked for, or all there is, and tell it."""
-    parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__)
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks", description=str(__doc__).splitlines()[2]
+    )
     parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(BENCHMARKS)}")
     names = parser.parse_args().names or list(BENCHMARKS)
     if unknown := set(names) - set(BENCHMARKS):
@@ -34,6 +39,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="goral-benchmarks-") as folder:
             results = BENCHMARKS[name](Path(folder))
         measuring.save(results)
+        page.write(measuring.saved())
         for one in results:
             print(_told(one, before.get(one.name)), flush=True)  # noqa: T201
 

@@ -44,7 +44,7 @@ def measure(folder: Path, *, runs: int = 5) -> list[Result]:
     """What Dagster adds to six years of nothing new, and a month more after one year and six."""
     many = _home(folder / "many", FIRST, put_down, MONTHLY)
     few = _home(folder / "few", FEW_FIRST, put_down, MONTHLY)
-    return [*measure_dagster(many, runs=runs), *measure_new_month(few, many, folder, runs=runs)]
+    return [*measure_dagster(many, runs=runs), *measure_new_month(few, many, folder, runs=3)]
 
 
 def measure_dagster(home: Path, *, runs: int) -> list[Result]:
@@ -80,7 +80,12 @@ def measure_new_month(few: Path, many: Path, folder: Path, *, runs: int) -> list
 
 
 def measure_sessions(
-    folder: Path, *, rows: int = SESSIONS_A_MONTH, first: str = FIRST, runs: int = 3
+    folder: Path,
+    *,
+    rows: int = SESSIONS_A_MONTH,
+    few_first: str = FEW_FIRST,
+    first: str = FIRST,
+    runs: int = 3,
 ) -> list[Result]:
     """A month more of sessions: marts and drop, when it is staged."""
     put = partial(put_sessions, rows=rows)
@@ -88,7 +93,7 @@ def measure_sessions(
         # Its own description begins with the concession, less than six years ago.
         _put(folder / name / "parties" / "vattenfall.yaml", PARTY.encode())
     homes = {
-        "after_12": _home(folder / "few", FEW_FIRST, put, [SESSIONS]),
+        "after_12": _home(folder / "few", few_first, put, [SESSIONS]),
         "after_72": _home(folder / "many", first, put, [SESSIONS]),
     }
 
