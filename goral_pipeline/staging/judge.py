@@ -31,8 +31,11 @@ def typed_table(table: Table, given: Collection[str] = ()) -> str:
     """SQL that makes `typed_<table>` from `raw_<table>` (and its parent's judgement).
 
     Columns: row_id, record_number, every delivered column typed; outcome and reason as far as the
-    parent decides them; and `raw_values`, the delivered texts of those rows of which it is not sure
-    at first sight that no rule is broken. `settlement` comes next.
+    parent decides them; and what the whole row is needed for, so that no later look at many rows
+    reads them whole again: key_hash and content (a hash of its values), missed (a list of the rules
+    of the profile that it breaks, or null), and again (a list of one struct: each column as
+    `raw_<column>`, the delivered text, and typed; or null where it is sure at first sight that no
+    rule is broken). `settlement` comes next.
 
     Args:
         table: the table to type.
@@ -46,8 +49,13 @@ def typed_table(table: Table, given: Collection[str] = ()) -> str:
         for column in columns
     )
     raw = ", ".join(f"{column.name} as raw_{column.name}" for column in columns)
-    raw_values = ", ".join(f"raw_{column.name}" for column in _looked_at_again(table))
+    both = ", ".join(f"raw_{c.name} := raw_{c.name}, {c.name} := {c.name}" for c in columns)
     sound = " and ".join(f"({check.sound})" for check in _checks(table)) or "true"
+    missed = ", ".join(
+        f"if(({rule.predicate}) is true, null, {quote(rule.name)})" for rule in table.profile
+    )
+    meets = " and ".join(f"({rule.predicate}) is true" for rule in table.profile) or "true"
+    values = ", ".join(column.name for column in table.columns if not column.is_provenance)
     parent = table.parent
     # Only what is needed of the parent: its columns have the names that rules speak of.
     join = (
@@ -63,7 +71,12 @@ with typed as (
     select row_id, parent_row_id, record_number, {raw}, {typed} from raw_{table.name}
 )
 select row_id, record_number, {", ".join(column.name for column in columns)},
-    case when not ({sound}) then [{raw_values}] end as raw_values,
+    hash({", ".join(table.key)}) as key_hash,
+    {"0" if parent else f"hash({values})"} as content,
+    case when not ({meets})
+        then list_filter([{missed or "null"}], lambda rule: rule is not null)
+    end as missed,
+    case when not ({sound}) then [struct_pack({both})] end as again,
     {outcome} as outcome,
     case {outcome}
         when 'quarantined' then {quote(PARENT_QUARANTINED)}
@@ -83,10 +96,6 @@ def settlement(contract: Contract, table: Table) -> str:
     parent's row the first stays. `judged_<table>` is a view of all rows, as typed, with what became
     of them: few end otherwise than they began, so the rows themselves stay as they were written.
     """
-    raw = ", ".join(
-        f"raw_values[{place}] as raw_{column.name}"
-        for place, column in enumerate(_looked_at_again(table), start=1)
-    )
     shown = ", ".join(
         f"{_shown(contract, column)} as shown_{column.name}" for column in table.delivered_columns
     )
@@ -94,8 +103,6 @@ def settlement(contract: Contract, table: Table) -> str:
     key = ", ".join(table.key)
     versions = [table.version_column] if table.version_column else []
     latest = "".join(f"{name} desc, " for name in versions)
-    values = [column.name for column in table.columns if not column.is_provenance]
-    content = "0" if table.parent else f"hash({', '.join(values)})"
     typed, broken, ends = (f"{of}_{table.name}" for of in ("typed", "broken", "ends"))
     # To group by a hash costs little, and leaves few rows to be ranked by their real key.
     return f"""
@@ -105,7 +112,7 @@ from (
     select row_id, list_filter([{breaks}], lambda entry: entry is not null) as broken
     from (
         select *, {shown}
-        from (select *, {raw} from {typed} where raw_values is not null)
+        from (select row_id, unnest(again, max_depth := 2) from {typed} where again is not null)
     )
 )
 where len(broken) > 0;
@@ -117,12 +124,12 @@ where outcome = 'accepted';
 
 create or replace temp table same_key as
 with alike as (
-    select row_id, {key}, {content} as content,
+    select row_id, {key}, content,
         row_number() over (partition by {key} order by {latest}row_id) as place,
         rank() over (partition by {key} order by {latest}null) = 1 as is_latest
     from {typed} anti join {broken} using (row_id)
-    where outcome = 'accepted' and hash({key}) in (
-        select hash({key}) from {typed} where outcome = 'accepted'
+    where outcome = 'accepted' and key_hash in (
+        select key_hash from {typed} where outcome = 'accepted'
         group by all having count(*) > 1
     )
 )
@@ -237,11 +244,6 @@ def _check(column: Column, rule: Rule) -> _Check:
         return _Check(rule.name, column, holds, sound=rule.predicate)
     holds = f"({rule.predicate}) is not false"
     return _Check(rule.name, column, holds, sound=holds)
-
-
-def _looked_at_again(table: Table) -> list[Column]:
-    """Columns of which the delivered text is needed to say what is wrong with a row."""
-    return [c for c in table.delivered_columns if c.personal == "none" or _can_fail(c)]
 
 
 def _can_fail(column: Column) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from goral_pipeline.contracts import Table
-from goral_pipeline.contracts.model import column_rules, quote
+from goral_pipeline.contracts.model import column_rules
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,7 +54,6 @@ def report(con: duckdb.DuckDBPyConnection, table: Table) -> list[Quality]:
     """The report on the judged rows of a table, one an operator, if the contract wants it."""
     if not table.report_by:
         return []
-    con.execute(_missed(table))
     broken: dict[str, list[Broken]] = {}
     for operator, rule, is_refused, records, examples in con.execute(_broken(table)).fetchall():
         found = Broken(rule, is_refused, records, tuple(examples))
@@ -108,34 +107,18 @@ def _operator(table: Table) -> str:
     return " || '-' || ".join(f"coalesce({_proper(table, name)}, '?')" for name in table.report_by)
 
 
-def _missed(table: Table) -> str:
-    """SQL that makes `missed_<table>`: of each accepted row the rules of the profile it breaks."""
-    named = ", ".join(
-        f"if(({rule.predicate}) is not true, {quote(rule.name)}, null)" for rule in table.profile
-    )
-    meets = " and ".join(f"({rule.predicate}) is true" for rule in table.profile) or "true"
-    return f"""
-create temp table missed_{table.name} as
-select {", ".join(dict.fromkeys((*table.report_by, *table.key)))}, record_number,
-    list_filter([{named or "null"}], lambda rule: rule is not null) as missed
-from judged_{table.name} where outcome = 'accepted' and not ({meets})
-"""
-
-
 def _counts(table: Table) -> str:
     """SQL for operator, received, duplicate, refused and those that met the profile."""
-    of = ", ".join(table.report_by)
-    # What an operator's name is made of is looked at once each.
     return f"""
-select {_operator(table)} as operator,
-    sum(received), sum(duplicate), sum(refused), sum(received - duplicate - refused - missed)
+select {_operator(table)} as operator, sum(received), sum(duplicate), sum(refused), sum(met)
 from (
-    select {of}, count(*) as received, 0 as missed,
+    -- What an operator's name is made of is looked at once each.
+    select {", ".join(table.report_by)},
+        count(*) as received,
         count(*) filter (outcome = 'duplicate') as duplicate,
-        count(*) filter (outcome = 'quarantined') as refused
-    from judged_{table.name} group by {of}
-    union all
-    select {of}, 0, count(*), 0, 0 from missed_{table.name} group by {of}
+        count(*) filter (outcome = 'quarantined') as refused,
+        count(*) filter (outcome = 'accepted' and missed is null) as met
+    from judged_{table.name} group by all
 )
 group by operator order by operator
 """
@@ -145,18 +128,22 @@ def _broken(table: Table) -> str:
     """SQL for operator, rule, whether it refuses, records and first ids."""
     (*_, id_column) = table.key
     judged = f"judged_{table.name}"
+    named = ", ".join(dict.fromkeys((*table.report_by, id_column)))
     first = f"arg_min({_proper(table, id_column)}, record_number, {MOST_EXAMPLES})"
     told = f"count(*) as records, coalesce({first}, []) as examples"
     return f"""
 select {_operator(table)} as operator, entry.rule as rule, true as is_refused, {told}
 from (
-    select {judged}.*, unnest(broken) as entry
+    select {named}, record_number, unnest(broken) as entry
     from {judged} join broken_{table.name} using (row_id)
 )
 group by all
 union all
 select {_operator(table)}, rule, false, {told}
-from (select *, unnest(missed) as rule from missed_{table.name})
+from (
+    select {named}, record_number, unnest(missed) as rule
+    from {judged} where outcome = 'accepted' and missed is not null
+)
 group by all
 order by operator, records desc, rule
 """
