@@ -1,6 +1,7 @@
 """The envelope of an OCPI page: what its ends tell is what reading it whole tells."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -117,3 +118,36 @@ def test_a_first_object_of_any_size_is_found(size: int) -> None:
     first = json.dumps({"id": "é" * size}, ensure_ascii=False).encode()
     body = b'{"data":[%b,{"id":""}],"status_code":1000}' % first
     assert envelope.look_at(body).first == first
+
+
+@pytest.mark.parametrize(
+    ("written", "legible"),
+    [
+        (b"plain", b"plain"),
+        (b"\xef\xbb\xbf{}", b"{}"),
+        (b"a\r\n\tb\0c", b"a   b c"),
+        ("Café 🔌".encode(), "Café 🔌".encode()),
+        (b"caf\xe9!", "caf\ufffd!".encode()),
+        (b"\xed\xa0\x80", "\ufffd\ufffd\ufffd".encode()),
+        (rb"\ud83d\udd0c \uD83D\uDD0C", rb"\ud83d\udd0c \uD83D\uDD0C"),
+        (rb"E\ud800de \uDC00\udc00", rb"E\ufffdde \ufffd\ufffd"),
+        (rb"\ud83d\ud83d\udd0c", rb"\ufffd\ud83d\udd0c"),
+        (rb"\\ud800 \\\ud800", rb"\\ud800 \\\ufffd"),
+    ],
+)
+def test_a_text_that_cannot_be_read_keeps_no_other_from_it(written: bytes, legible: bytes) -> None:
+    assert envelope.legible(written) == legible
+
+
+@effort(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from(["\\", "\\ud83d", "\\udd0c", "ud8", "é", '\\"']), max_size=6))
+def test_what_was_legible_stays_as_it_is_and_what_was_not_becomes_so(pieces: list[str]) -> None:
+    text = '"' + "".join(pieces) + '"'
+    made = envelope.legible(text.encode())
+    try:
+        meant = json.loads(text)
+    except ValueError:
+        return
+    assert json.loads(made) == re.sub("[\ud800-\udfff]", "\ufffd", meant)
+    assert (made == text.encode()) == (not re.search("[\ud800-\udfff]", meant))
+    assert envelope.legible(made) == made

@@ -1,6 +1,7 @@
 """How charge detail records of OCPI are read: versions, what is missing or of another kind."""
 
 import json
+import time
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -203,6 +204,163 @@ def test_one_bad_object_does_not_make_its_page_bad(tmp_path: Path) -> None:
     assert {(number, "cdr_id_required") for number in range(45, 49)} <= found
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        (b"much", b"NaN"),
+        (b"much", b"Infinity"),
+        (b"much", b"1e400"),
+        (b"much", b"9" * 5000),
+        (b"much", b"[" * 5000 + b"]" * 5000),
+        (b"much", b'{"a":' * 60_000 + b"1" + b"}" * 60_000),
+        (b"much", b'"' + b"9" * 17_000_000 + b'"'),
+    ],
+    ids=["NaN", "Infinity", "beyond all", "huge", "deep list", "deep object", "17 MB"],
+)
+def test_a_number_that_is_none_is_one_bad_record(
+    tmp_path: Path, damage: tuple[bytes, bytes]
+) -> None:
+    file = pages_file(tmp_path, [*fillers(), cdr("B1", total_energy="@"), cdr("C1")])
+    file.write_bytes(file.read_bytes().replace(b'"@"', damage[1]))
+    staged = stage_file(tmp_path / "home", SESSIONS, file)
+    assert staged.counts == {"sessions": {"accepted": 21, "quarantined": 1}}
+    found = {(row["record_number"], row["rule"]) for row in staged.quarantine("sessions")}
+    assert found == {(21, "energy_kwh_type")}
+
+
+@pytest.mark.parametrize(
+    "identifier",
+    [
+        *("Jan Jansen", "jan@example.nl", "C1\r\nX-Token: y", "C\0001", "C\t1", "Cé1", "\ufeffC1"),
+        *("", "c" * 40, {"name": "Jan Jansen"}, ["Jan Jansen"]),
+    ],
+)
+def test_an_id_that_is_none_is_refused_and_shown_by_its_shape_alone(
+    tmp_path: Path, identifier: Any
+) -> None:
+    records = [cdr(identifier, session_id="S1"), cdr("C1", credit_reference_id=identifier)]
+    staged = stage(tmp_path, *fillers(), *records)
+    refused = staged.quarantine("sessions")
+    rules = (
+        ["cdr_id_required"] if identifier == "" else ["cdr_id_pattern", "credited_cdr_id_pattern"]
+    )
+    assert [row["rule"] for row in refused] == rules
+    told = str(refused) + str(quality.read(staged.job.quarantine_folder))
+    assert "Jan" not in told
+    assert "jan" not in told
+
+
+@pytest.mark.parametrize("capitals", [True, False])
+def test_an_id_is_the_same_in_capitals_and_small_letters(tmp_path: Path, capitals: bool) -> None:
+    changed = str.upper if capitals else str.lower
+    later = cdr(
+        changed("Cdr-a"),
+        country_code=changed("nl"),
+        party_id=changed("abc"),
+        last_updated="2022-07-13T00:00:00Z",
+    )
+    credit = cdr("K1", credit=True, credit_reference_id=changed("Cdr-b"))
+    rows = stage(tmp_path, cdr("Cdr-a"), later, cdr("Cdr-b"), credit).accepted("sessions")
+    assert [(row["country_code"], row["party_id"], row["cdr_id"]) for row in rows] == [
+        ("NL", "ABC", "CDR-A"),
+        ("NL", "ABC", "CDR-B"),
+        ("NL", "ABC", "K1"),
+    ]
+    assert rows[0]["last_updated"] == datetime(2022, 7, 13, tzinfo=UTC)
+    assert rows[2]["credited_cdr_id"] == "CDR-B"
+
+
+def test_records_of_two_parties_with_one_id_are_two(tmp_path: Path) -> None:
+    records = [cdr(), cdr(party_id="XYZ"), cdr(country_code="BE")]
+    assert len(stage(tmp_path, *records).accepted("sessions")) == 3
+
+
+def test_a_credit_s_amounts_are_those_of_what_it_takes_back_whatever_their_sign(
+    tmp_path: Path,
+) -> None:
+    amounts = {"total_energy": -20.5, "total_time": -2.5, "total_parking_time": -0.5}
+    cost = {"excl_vat": -7.0}
+    credit = cdr("K1", credit=True, credit_reference_id="C1", total_cost=cost, **amounts)
+    staged = stage(tmp_path, *fillers(), cdr("C1"), credit, cdr("B1", **amounts))
+    assert {row["record_number"] for row in staged.quarantine("sessions")} == {23}
+    row = next(row for row in staged.accepted("sessions") if row["is_credit"])
+    assert (row["cdr_id"], row["credited_cdr_id"]) == ("K1", "C1")
+    assert [row[name] for name in ("energy_kwh", "connected_h", "parked_h", "total_cost")] == [
+        Decimal("20.5"),
+        Decimal("2.5"),
+        Decimal("0.5"),
+        Decimal("-7"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("members", "rule"),
+    [
+        ({"credit": True}, "credit_has_reference"),
+        ({"credit": True, "credit_reference_id": ""}, "credit_has_reference"),
+        ({"credit_reference_id": "C0", "total_cost": {"excl_vat": -7}}, "credit_is_told"),
+        ({"credit_reference_id": "C0"}, None),
+        ({"total_cost": {"excl_vat": -7}}, None),
+        ({"credit": "perhaps", "credit_reference_id": "C0"}, "is_credit_type"),
+    ],
+)
+def test_what_may_be_a_credit_is_not_guessed_at(
+    tmp_path: Path, members: Row, rule: str | None
+) -> None:
+    staged = stage(tmp_path, *fillers(), cdr("K1", **members))
+    assert [row["rule"] for row in staged.quarantine("sessions")] == ([rule] if rule else [])
+
+
+def moments(start: str, end: str, **changes: Any) -> Row:
+    return {"start_date_time": start, "end_date_time": end} | changes
+
+
+@pytest.mark.parametrize(
+    ("members", "rules"),
+    [
+        (moments("2008-12-31T23:59:59Z", "2009-01-01T02:29:59Z"), {"not_before_2009"}),
+        (moments("2027-07-12T10:00:00Z", "2027-07-12T12:30:00Z"), {"not_in_the_future"}),
+        (moments("2022-07-12T10:00:00Z", "2022-07-12T10:00:00Z"), {"start_is_not_end"}),
+        (moments("2022-07-12T12:30:00Z", "2022-07-12T10:00:00Z"), {"start_before_end"}),
+        ({"total_time": 150}, {"time_is_end_minus_start"}),
+        ({"total_time": 9000}, {"time_is_end_minus_start"}),
+        ({"total_time": "2:30"}, {"connected_h_type"}),
+        ({"total_energy": 20_500}, {"energy_fits_time"}),
+        ({"start_date_time": 1657620000}, {"started_at_type"}),
+        ({"start_date_time": "2022-02-30T10:00:00Z"}, {"started_at_type"}),
+        ({"start_date_time": "infinity"}, {"started_at_type"}),
+        ({"last_updated": "-infinity"}, {"last_updated_type"}),
+        ({"last_updated": "2090-01-01T00:00:00Z"}, {"not_updated_in_the_future"}),
+        ({"last_updated": "2026-01-01T23:00:00Z"}, set()),
+        # Two o'clock at night comes twice in autumn, and not at all in spring.
+        (
+            moments("2022-10-30T02:30:00+02:00", "2022-10-30T02:30:00+01:00", total_time=1),
+            set(),
+        ),
+        (
+            moments("2022-03-27T01:30:00+01:00", "2022-03-27T03:30:00+02:00", total_time=1),
+            set(),
+        ),
+        (
+            moments("2022-10-29T23:00:00Z", "2022-10-30T03:00:00Z", total_time=3),
+            {"time_is_end_minus_start"},
+        ),
+    ],
+)
+def test_moments_and_amounts_that_cannot_be_are_refused(
+    tmp_path: Path, members: Row, rules: set[str]
+) -> None:
+    staged = stage(tmp_path, *fillers(), cdr("C1", **members))
+    assert {row["rule"] for row in staged.quarantine("sessions")} == rules
+
+
+def test_of_a_member_that_is_there_twice_the_first_counts(tmp_path: Path) -> None:
+    file = pages_file(tmp_path, [cdr("C1", total_energy=1), cdr("C2", total_energy=2)])
+    file.write_bytes(file.read_bytes().replace(b'"id":"C', b'"id":"D1","id":"C', 1))
+    rows = stage_file(tmp_path / "home", SESSIONS, file).accepted("sessions")
+    assert [row["cdr_id"] for row in rows] == ["C2", "D1"]
+
+
 def test_members_beyond_the_standard_and_large_ones_are_passed_over(tmp_path: Path) -> None:
     large = cdr("C2", remark="x" * 17_000_000, own_member={"a": [1, {"b": None}]})
     assert len(stage(tmp_path, cdr(), large).accepted("sessions")) == 2
@@ -215,6 +373,18 @@ def test_pages_that_overlap_count_once(tmp_path: Path) -> None:
     assert staged.counts == {"sessions": {"accepted": 6, "duplicate": 2}}
 
 
+def test_what_a_page_repeats_of_the_one_before_is_no_record(tmp_path: Path) -> None:
+    bad, last = cdr("B1", total_energy=-1), cdr("C1")
+    file = pages_file(tmp_path, [*fillers(), bad], [bad, last], [last])
+    lines = [line.replace(',"body"', ',"again":true,"body"') for line in file.open()]
+    file.write_text(file.read_text().splitlines(keepends=True)[0] + "".join(lines[1:]))
+    staged = stage_file(tmp_path / "home", SESSIONS, file)
+    assert staged.counts == {"sessions": {"accepted": 21, "quarantined": 1}}
+    assert staged.received == {"sessions": 22}
+    (report,) = quality.read(staged.job.quarantine_folder)
+    assert (report.received, report.duplicate, report.refused) == (22, 0, 1)
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -223,8 +393,15 @@ def test_pages_that_overlap_count_once(tmp_path: Path) -> None:
         lambda _: "no json at all",
         lambda line: line.replace('"page":2', '"page":1', 1),
         lambda line: line.replace('"page":2', '"page":"two"', 1),
+        lambda line: line.replace('"page":2', '"page":-2', 1),
+        lambda line: line.replace('"page":2', '"page":1099511627776', 1),
+        lambda line: line.replace('"offset":5', '"offset":"five"', 1),
+        lambda line: line.replace('"offset":5', '"offset":9223372036854775807', 1),
     ],
-    ids=["cut off", "no list", "no json", "there twice", "no number"],
+    ids=[
+        *("cut off", "no list", "no json", "there twice", "no number", "negative", "huge"),
+        *("no offset", "huge offset"),
+    ],
 )
 def test_a_damaged_page_is_named_and_nothing_is_lost(tmp_path: Path, damage: Any) -> None:
     file = pages_file(tmp_path, fillers(5), [cdr("C1"), cdr("C2")], [cdr("C3")])
@@ -243,14 +420,32 @@ def test_a_damaged_page_is_named_and_nothing_is_lost(tmp_path: Path, damage: Any
         lambda records: json.dumps(records),
         lambda records: "\ufeff" + json.dumps(records),
         lambda records: "".join(json.dumps(record) + "\n" for record in records),
+        lambda records: json.dumps([record | {"x": "E\ud800de"} for record in records]),
     ],
-    ids=["answer", "indented", "list", "byte order mark", "a line each"],
+    ids=["answer", "indented", "list", "byte order mark", "a line each", "half a surrogate"],
 )
 def test_what_people_deliver_is_read_too(tmp_path: Path, written: Any) -> None:
     file = tmp_path / "export.json"
     file.write_text(written(fillers(3)), encoding="utf-8")
     staged = stage_file(tmp_path / "home", SESSIONS, file)
     assert [row["record_number"] for row in staged.accepted("sessions")] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("mark", ["", "\n"], ids=["a list", "a line each"])
+def test_a_text_that_is_no_utf8_keeps_no_record_from_being_read(tmp_path: Path, mark: str) -> None:
+    records = [json.dumps(record) for record in fillers(3)]
+    file = tmp_path / "export.json"
+    text = mark.join(records) if mark else f"[{','.join(records)}]"
+    file.write_bytes(text.encode().replace(b"Demolaan", b"Dem\xf6laan", 1))
+    rows = stage_file(tmp_path / "home", SESSIONS, file).accepted("sessions")
+    assert [row["address"] for row in rows] == ["Dem\ufffdlaan 1", "Demolaan 1", "Demolaan 1"]
+
+
+def test_the_answer_to_a_request_that_failed_is_rejected(tmp_path: Path) -> None:
+    file = tmp_path / "answer.json"
+    file.write_text(json.dumps({"data": fillers(3), "status_code": 2001}))
+    with pytest.raises(DeliveryRejected, match=r"failed \(OCPI status 2001\)"):
+        stage_file(tmp_path / "home", SESSIONS, file)
 
 
 @pytest.mark.parametrize("content", ["", "a;b\n1;2\n", "<html>", '"a text"', "[", "{}\n17\n"])
@@ -334,6 +529,13 @@ def test_a_month_is_one_of_the_netherlands(tmp_path: Path) -> None:
         record |= {"total_time": took.total_seconds() / 3600}
     months = stage(tmp_path, *records).staging.months
     assert months == tuple(("sessions", month, 1) for month in starts.values())
+
+
+def test_a_list_of_something_else_is_rejected_in_no_time(tmp_path: Path) -> None:
+    before = time.process_time()
+    with pytest.raises(DeliveryRejected, match="20000 of 20000 sessions break a rule"):
+        stage(tmp_path, *[None] * 20_000)
+    assert time.process_time() - before < 15
 
 
 def test_a_record_that_is_lost_before_it_is_judged_is_seen(

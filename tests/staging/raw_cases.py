@@ -265,7 +265,7 @@ CASES: list[RawCase] = [
     ),
     *_column(SESSIONS, "parked_h", type="half an hour", range="-0.5"),
     *_column(SESSIONS, "is_credit", type="perhaps", required=None),
-    *_column(SESSIONS, "credited_cdr_id", length="c" * 40),
+    *_column(SESSIONS, "credited_cdr_id", pattern="J. de Vries"),
     *_column(SESSIONS, "last_updated", type="yesterday", required=None),
     *_column(SESSIONS, "is_tariff_whole", type="perhaps"),
     *_column(SESSIONS, "received_at", type="later"),
@@ -282,6 +282,13 @@ CASES: list[RawCase] = [
     _case(SESSIONS, "parked_within_connected", parked_h="2.5001"),
     _case(SESSIONS, "energy_fits_time", energy_kwh="125.1001"),
     _case(SESSIONS, "credit_has_reference", is_credit="true"),
+    _case(SESSIONS, "credit_is_told", total_cost="-7.00", credited_cdr_id="C0"),
+    _case(
+        SESSIONS,
+        "not_updated_in_the_future",
+        last_updated="2022-07-14T00:00:01Z",
+        received_at="2022-07-13T00:00:00Z",
+    ),
     # rvo
     *_column(COUNTS, "municipality_code", required=None, pattern="228"),
     *_column(COUNTS, "month", required=None, pattern="2022-13"),

@@ -58,10 +58,20 @@ _RECORD = {
     "last_updated": "VARCHAR",
 }
 
+
+def _as_credited(amount: str) -> str:
+    """An amount; in a credit CDR that of what it takes back, where some put a minus before it.
+
+    OCPI has only costs negative there. Were it refused, what it takes back would go on counting.
+    """
+    return f"if(try_cast(it.credit as boolean), ltrim({amount}, '-'), {amount})"
+
+
 _TEXTS = {
-    "country_code": "coalesce(it.country_code, {country_code})",
-    "party_id": "coalesce(it.party_id, {party_id})",
-    "cdr_id": "it.id",
+    # To OCPI capitals and small letters are one in an id, so those of the key have one case.
+    "country_code": "coalesce(upper(it.country_code), {country_code})",
+    "party_id": "coalesce(upper(it.party_id), {party_id})",
+    "cdr_id": "upper(it.id)",
     "session_id": "it.session_id",
     "started_at": "it.start_date_time",
     "ended_at": "coalesce(it.end_date_time, it.stop_date_time)",
@@ -103,11 +113,11 @@ _TEXTS = {
     "total_energy_cost": (
         "coalesce(it.total_energy_cost.excl_vat, it.total_energy_cost.before_taxes)"
     ),
-    "energy_kwh": "it.total_energy",
-    "connected_h": "it.total_time",
-    "parked_h": "it.total_parking_time",
+    "energy_kwh": _as_credited("it.total_energy"),
+    "connected_h": _as_credited("it.total_time"),
+    "parked_h": _as_credited("it.total_parking_time"),
     "is_credit": "coalesce(it.credit, 'false')",
-    "credited_cdr_id": "it.credit_reference_id",
+    "credited_cdr_id": "upper(it.credit_reference_id)",
     "last_updated": "it.last_updated",
     "is_tariff_whole": (
         "(it.tariffs[1].country_code || it.tariffs[1].party_id || it.tariffs[1].id "

@@ -1,7 +1,8 @@
 """Reading an OCPI list whole: page by page while it moves, and on from where a try before stopped.
 
-Lands as NDJSON, one line a page: `{"page": n, "offset": o, "body": <the page as it came>}`, with
-`"demo": true` before the body where the demo's server sent it.
+Lands as NDJSON, one line a page: `{"page": n, "offset": o, "body": <the page as it came>}`, made
+legible (`envelope.legible`). Before the body stands `"again": true` where its first object is the
+last of the page before, and `"demo": true` where the demo's server sent it.
 
 A list moves while it is read: what is removed, or updated and so goes to its end, makes all after
 it stand further in front, and a page asked for at the next offset would skip as many. So each page
@@ -20,7 +21,6 @@ Does not belong here: what the objects mean, or which list is asked for when.
 from __future__ import annotations
 
 import base64
-import codecs
 import hashlib
 import re
 import threading
@@ -48,10 +48,10 @@ SERVER_ERRORS = 3000
 HOUR_SECONDS = 3600.0
 CONTINUED_SECONDS = 24 * HOUR_SECONDS
 LEFT_SECONDS = 48 * HOUR_SECONDS
-FORMAT = "1"
+FORMAT = "2"
 """Of the lines of a page; it is part of a part file's name, so that no other is gone on with."""
 
-_LINE = re.compile(rb'\{"page":(\d+),"offset":(\d+),(?:"demo":(true),)?"body":')
+_LINE = re.compile(rb'\{"page":(\d+),"offset":(\d+),(?:"again":true,)?(?:"demo":(true),)?"body":')
 
 
 @dataclass(frozen=True)
@@ -163,9 +163,9 @@ class _Landed:
 
     def add(self, page: _Page) -> None:
         """Land a page."""
-        self._take(page)
+        again = '"again":true,' if self._take(page) else ""
         demo = '"demo":true,' if page.is_demo else ""
-        told = f'{{"page":{self._number},"offset":{page.offset},{demo}"body":'
+        told = f'{{"page":{self._number},"offset":{page.offset},{again}{demo}"body":'
         for piece in (told.encode(), page.body, b"}\n"):
             self._incoming.write(piece)
         self._incoming.flush()
@@ -186,11 +186,13 @@ class _Landed:
         self._take(_Page(int(told[2]), body, found, found.count or 0, is_demo=bool(told[3])))
         return True
 
-    def _take(self, page: _Page) -> None:
+    def _take(self, page: _Page) -> bool:
+        """Take a page in; whether its first object is the last of the page before."""
         self._number += 1
         self.is_demo = self.is_demo or page.is_demo
         objects = memoryview(page.body)[page.found.start : page.found.stop]
-        if self.last is not None and _begins_with_end_of(self.last, page):
+        is_again = self.last is not None and _begins_with_end_of(self.last, page)
+        if is_again:
             # What is left begins with a separator, as it would in the middle of a page.
             self._content.update(objects[len(page.first) :])
         else:
@@ -198,6 +200,7 @@ class _Landed:
                 self._content.update(_separator(self.last, page))
             self._content.update(objects)
         self.last = page
+        return is_again
 
 
 # ── the way through the list ─────────────────────────────────────────────────────────────────────
@@ -468,9 +471,7 @@ def _ask(asking: HttpSession, url: str, offset: int, limit: int, counts: bool) -
     code = 0
     for attempt in range(1, asking.attempts + 1):
         body, headers = whole(asking, url, {"Accept": "application/json"})
-        body = body.removeprefix(codecs.BOM_UTF8)
-        # A line break cannot stand inside a JSON string, so as white space it may become a blank.
-        body = body.replace(b"\r", b" ").replace(b"\n", b" ")
+        body = envelope.legible(body)
         try:
             found = envelope.look_at(body)
             following = _following(url, headers.get("Link"))

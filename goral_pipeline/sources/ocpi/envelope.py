@@ -28,6 +28,14 @@ _BEGINNING = re.compile(rb'\{[ \t\r\n]*"[^"\\]*"')
 """Of an object: its first name."""
 _SEPARATOR = re.compile(rb"[ \t\r\n]*,[ \t\r\n]*")
 _WHITE = b" \t\r\n"
+_CONTROLS = bytes(range(32))
+_NO_CONTROLS = bytes.maketrans(_CONTROLS, b" " * len(_CONTROLS))
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+"""A pair of surrogates, half of one, or any other escape."""
 _DECODER = json.JSONDecoder()
 
 
@@ -56,6 +64,25 @@ class Envelope:
     """The first object as it came; nothing when there is none."""
     count: int | None
     """How many objects there are; None: not counted."""
+
+
+def legible(body: bytes) -> bytes:
+    """A body on one line, in which no text of one object keeps all others from being read.
+
+    Control characters stand in JSON as white space only, so they all become blanks. What is no
+    UTF-8, and half a pair of surrogates, becomes the character that stands for such.
+    """
+    import numpy as np
+
+    body = body.removeprefix(codecs.BOM_UTF8)
+    # Each is looked for before anything is written anew: most pages have none of it.
+    if body and np.frombuffer(body, np.uint8).min() < len(_CONTROLS):
+        body = body.translate(_NO_CONTROLS)
+    if not body.isascii():
+        body = body.decode(errors="replace").encode()
+    if b"\\" in body and (b"\\ud" in body or b"\\uD" in body):
+        body = _ESCAPE.sub(lambda one: rb"\ufffd" if one["half"] else one.group(), body)
+    return body
 
 
 def look_at(body: bytes) -> Envelope:

@@ -1,6 +1,7 @@
 """Lists of OCPI objects as they lie in landing, made ready for DuckDB to read in one pass.
 
-A crawl lands pages, one a line: `{"page": n, "offset": o, "body": <answer as it came>}`. People
+A crawl lands pages, one a line: `{"page": n, "offset": o, "body": <answer as it came>}`, with
+`"again": true` where the first object is the last of the page before, and so no record. People
 deliver one answer, a list, a single object, or objects line by line; those are written down as
 pages first.
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +26,7 @@ from goral_pipeline.sources.hostile import (
     looks_like,
     unreadable_is_rejected,
 )
+from goral_pipeline.sources.ocpi import envelope
 
 if TYPE_CHECKING:
     import duckdb
@@ -45,7 +48,7 @@ def objects(reading: Reading, members: Mapping[str, str], expected: str) -> str:
 
     `it` is a struct of the members, each of the type given; a member that is of another kind than
     its type is null, and so is `it` for what is no object. The record number is the object's place
-    in the publisher's list, from 1; pages overlap, so it may stand there twice.
+    in the publisher's list, from 1; where the list moved it may be there twice.
 
     Raises:
         DeliveryRejected: when the file holds no pages. That a page cannot be read is found once
@@ -75,7 +78,10 @@ def _objects(reading: Reading, kind: str, expected: str) -> str:
     """SQL of the objects, each read as a value of a type of DuckDB."""
     path = reading.path if _is_crawled(reading.path) else _as_pages(reading, expected)
     lines, longest = _extent(path, expected)
-    columns = f"{{page: 'BIGINT', \"offset\": 'BIGINT', body: {quote(f'STRUCT(data {kind}[])')}}}"
+    columns = (
+        "{page: 'UINTEGER', \"offset\": 'UINTEGER', again: 'BOOLEAN', "
+        f"body: {quote(f'STRUCT(data {kind}[])')}}}"
+    )
     reading.later.append(partial(_check_pages, path, lines, expected))
     (table, *_) = reading.contract.tables
     # The last place of each page says how many objects it holds.
@@ -87,16 +93,20 @@ def _objects(reading: Reading, kind: str, expected: str) -> str:
     # all; but a line that is no JSON goes without a word, so the pages are counted afterwards.
     return f"""(
         select
-            page * {MOST_OBJECTS_A_PAGE} + place as row_id, "offset" + place as record_number, it
+            if(
+                "offset" is not null, page::bigint * {MOST_OBJECTS_A_PAGE} + place - told, null
+            ) as row_id,
+            "offset" + place as record_number, it
         from (
-            select page, "offset", unnest(body.data) as it,
-                generate_subscripts(body.data, 1) as place
+            select page, "offset", coalesce(again, false)::int as told,
+                unnest(body.data) as it, generate_subscripts(body.data, 1) as place
             from read_json(
                 {quote(str(path))}, format = 'newline_delimited', columns = {columns},
                 maximum_object_size = {max(longest + 1024, _LEAST_OBJECT_BYTES)},
                 ignore_errors = true
             )
         )
+        where place > told
     )"""
 
 
@@ -146,7 +156,8 @@ def _check_pages(
             page = content.get("page") if isinstance(content, dict) else None
             body = content.get("body") if isinstance(content, dict) else None
             data = body.get("data") if isinstance(body, dict) else None
-            is_read = isinstance(page, int) and (page in found or data == [])
+            is_told = isinstance(data, list) and len(data) <= (content.get("again") is True)
+            is_read = isinstance(page, int) and (page in found or is_told)
             if not is_read or page in seen:
                 raise DeliveryRejected(
                     f"page {number} is damaged, holds no list of objects or is there twice, "
@@ -168,13 +179,15 @@ def _as_pages(reading: Reading, expected: str) -> Path:
     with path.open("wb") as file:
         for number, page in enumerate(_pages(content, expected), start=1):
             told = {"page": number, "offset": (number - 1) * OBJECTS_A_PAGE, "body": {"data": page}}
-            file.write(json.dumps(told, separators=(",", ":")).encode() + b"\n")
+            line = json.dumps(told, separators=(",", ":")).encode()
+            file.write(envelope.legible(line) + b"\n")
     return path
 
 
 def _pages(content: bytes, expected: str) -> Iterator[list[Any]]:
     whole = _content(content)
     if isinstance(whole, dict):
+        _check_status(whole, expected)
         data = whole.get("data", whole)
         found = data if isinstance(data, list) else [data]
     elif isinstance(whole, list):
@@ -187,8 +200,22 @@ def _pages(content: bytes, expected: str) -> Iterator[list[Any]]:
         yield found[first : first + OBJECTS_A_PAGE]
 
 
+def _check_status(answer: dict[str, Any], expected: str) -> None:
+    """Let pass what says that it succeeded, or is no answer of a server.
+
+    Raises:
+        DeliveryRejected: when it says that the request failed.
+    """
+    code = answer.get("status_code")
+    if isinstance(code, int) and code not in envelope.SUCCESS:
+        raise DeliveryRejected(
+            f"found an answer that failed (OCPI status {code}), expected {expected}"
+        )
+
+
 def _content(text: bytes) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
+    """What a JSON text says, though a string in it be illegible; None where it is none."""
+    for form in (text, envelope.legible(text)):
+        with suppress(ValueError, RecursionError):
+            return json.loads(form)
+    return None
