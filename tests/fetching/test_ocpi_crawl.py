@@ -111,7 +111,9 @@ def crawled(
             raw = incoming.path.read_bytes()
     finally:
         asking.close()
-    lines = [json.loads(line) for line in raw.splitlines()]
+    lines = [
+        json.loads(line, parse_int=lambda digits: int(digits[:18])) for line in raw.splitlines()
+    ]
     assert [line["page"] for line in lines] == list(range(1, len(lines) + 1))
     return Crawled(answer, lines, raw)
 
@@ -448,6 +450,75 @@ def test_the_token_is_sent_as_the_peer_wants_it(
     assert {asked.headers["authorization"] for asked in one.asked} == {f"Token {value}"}
 
 
+@pytest.mark.parametrize(
+    "link",
+    [
+        "<{path}?offset=7&limit=7>; rel=next",
+        '<{url}?offset=7>; rel="last next"; title="a, b"',
+        '<{url}?offset=0>; rel="prev", <{url}?offset=7>;rel="NEXT"',
+        "<?offset=7>;rel='next'",
+        *(
+            "",
+            ";",
+            "<",
+            "<>; rel=next",
+            "next",
+            "<{url}?offset=-3>; rel=next",
+        ),
+        *("<{url}?offset=x>; rel=next", "<{url}?offset=99999999999999999999>; rel=next"),
+    ],
+)
+def test_a_link_in_any_form_leads_through_the_whole_list(
+    lists: Lists, landing: Path, link: str
+) -> None:
+    one = OcpiList(CDRS, most=7, has_link=False)
+
+    def answer(asked: Asked) -> Reply:
+        reply, (offset, _) = one(asked), one.question(asked)
+        path = asked.path.partition("?")[0]
+        told = link.format(url=lists.url + path, path=path).replace("=7", f"={offset + 7}")
+        has_more = {"Link": told} if offset + 7 < len(CDRS) else {}
+        return replace(reply, headers=reply.headers | has_more)
+
+    assert crawled(landing, lists.serve(answer)).ids == {each["id"] for each in CDRS}
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        *("//other.example/x", "https:", "ftp://127.0.0.1/x", "file:///etc/passwd"),
+        *("http://[::1/x", "http://127.0.0.1:99999/x", "http://user@other.example/x"),
+        *("http://127.0.0.1:{port}@other.example/x", "javascript:alert(1)"),
+    ],
+)
+def test_a_link_that_is_none_is_not_followed(lists: Lists, landing: Path, link: str) -> None:
+    goal = link.format(port=lists.place.partition(":")[2])
+    one = OcpiList(CDRS, has_link=False, headers={"Link": f'<{goal}?offset=7>; rel="next"'})
+    url = lists.serve(one)
+    with pytest.raises(PermanentHttpError) as problem:
+        crawled(landing, url, token=authorization(SECRET, "plain", url))
+    assert "offset" not in str(problem.value)
+    assert len(one.asked) == 1
+
+
+@pytest.mark.parametrize("total", ["0", "1", "3", "39", "41", "-5", "many", "1e3", "9" * 30, ""])
+def test_a_total_that_lies_loses_nothing_that_is_linked_to(
+    lists: Lists, landing: Path, total: str
+) -> None:
+    one = OcpiList(CDRS, most=7)
+
+    def answer(asked: Asked) -> Reply:
+        reply = one(asked)
+        return replace(reply, headers=reply.headers | {"X-Total-Count": total})
+
+    try:
+        landed = crawled(landing, lists.serve(answer))
+    except GoralError as problem:
+        assert "X-Total-Count" in str(problem) or "no end" in str(problem)  # noqa: PT017
+    else:
+        assert landed.ids == {each["id"] for each in CDRS}
+
+
 @pytest.mark.parametrize("query", ["?offset=7&limit=7", "?cursor=x7"])
 @pytest.mark.parametrize("place", ["http://localhost:{port}", "https://127.0.0.1:{port}", "other"])
 @pytest.mark.parametrize("has_token", [True, False])
@@ -515,6 +586,41 @@ def test_what_is_no_list_is_told(lists: Lists, landing: Path, body: bytes) -> No
     one = OcpiList([], before=lambda _: Reply(200, body))
     fails(landing, lists.serve(one), PermanentHttpError, "did not answer with an OCPI list")
     assert parts(landing) == []
+
+
+STRANGE = {
+    "null": b"null",
+    "number": b"17",
+    "text": b'"a text, ]}"',
+    "list": b'[{"id":"S0"}]',
+    "empty": b"{}",
+    "NaN": b'{"id":"S0","total_energy":NaN,"x":[-Infinity,1e400]}',
+    "huge": b'{"id":' + b"9" * 6000 + b"}",
+    "deep": b'{"id":"S0","x":' + b"[" * 500 + b"]" * 500 + b"}",
+    "twice": b'{"id":"S0","data":[],"id":"S1","status_code":2001}',
+    "bad UTF-8": b'{"id":"S\xff0","\xc0\xaf":1}',
+    "surrogate": rb'{"id":"S\ud8000"}',
+    "controls": b'{"id":"S\t0\0","x":"\x1b[31m"}',
+    "no letters": '{"id":"\u2028\ufeff"}'.encode(),
+    "17 MB": b'{"id":"' + b"x" * 17_000_000 + b'"}',
+}
+
+
+@pytest.mark.parametrize("place", [0, 3, 4, 9], ids=["first", "inside", "at an end", "last"])
+@pytest.mark.parametrize("strange", STRANGE)
+def test_one_strange_object_keeps_no_other_from_being_landed(
+    lists: Lists, landing: Path, strange: str, place: int
+) -> None:
+    mark = {"strange": 1}
+
+    def render(page: list[Any]) -> bytes:
+        return envelope(page).replace(json.dumps(mark).encode(), STRANGE[strange])
+
+    one = OcpiList([*CDRS[:place], mark, *CDRS[place:9]], render=render)
+    landed = crawled(landing, lists.serve(one), mib=60, page_size=5, together=1)
+    good = [each["id"] for each in landed.objects if each in CDRS]
+    assert sorted(set(good)) == [each["id"] for each in CDRS[:9]]
+    assert one.offsets == [0, 4, 8]
 
 
 ALWAYS = {"Link": '<?offset=999999&limit=1000>; rel="next"'}

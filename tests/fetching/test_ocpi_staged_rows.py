@@ -32,7 +32,7 @@ from tests.fetching.publisher import Asked, Publisher, Reply, Script
 from tests.sources.test_cdrs_reading import SESSIONS, cdr
 from tests.support_files import Row, Staged, stage_file
 
-FILLERS = 32
+FILLERS = 40
 """Good records at the head of each list, so that bad ones are never too many."""
 BAD: list[tuple[Row, set[str]]] = [
     ({"total_energy": -1}, {"energy_kwh_range"}),
@@ -139,6 +139,8 @@ class Shift:
     request: int
     kind: str
     at: int
+    number: int = 1
+    """Of so many records, one after the other."""
 
 
 @dataclass
@@ -149,17 +151,20 @@ class Moving:
     history: list[list[Row]] = field(default_factory=list)
     gone: set[str] = field(default_factory=set)
     """Ids of what was taken from the list."""
+    steps: Iterator[int] = field(default_factory=lambda: itertools.count(200))
 
     def __call__(self, one: OcpiList) -> None:
         for shift in self.script:
             if shift.request == len(one.asked):
-                self.make(shift, one.objects)
+                for _ in range(shift.number):
+                    self.make(shift, one.objects)
         self.history.append(list(one.objects))
 
     def make(self, shift: Shift, objects: list[Row]) -> None:
-        later = moment(200 + len(self.history))
+        step = next(self.steps)
+        later = moment(step)
         if shift.kind == "add":
-            objects.append(cdr(f"N{shift.at}", last_updated=later))
+            objects.append(cdr(f"N{step}", last_updated=later))
         elif shift.kind == "remove":
             # All of its versions: else an older one would be what there is.
             name = objects[shift.at % len(objects)]["id"]
@@ -175,10 +180,10 @@ shifts = st.lists(
         Shift,
         request=st.integers(1, 14),
         kind=st.sampled_from(["add", "remove", "update"]),
-        at=st.integers(0, 50),
+        at=st.integers(0, 50) | st.integers(0, 5),
+        number=st.integers(1, 4),
     ),
-    max_size=4,
-    unique_by=lambda shift: shift.request,
+    max_size=3,
 )
 breaks = st.lists(st.tuples(st.integers(1, 12), st.sampled_from([*BREAKS, "stop"])), max_size=3)
 

@@ -36,7 +36,8 @@ _ESCAPE = re.compile(
     re.DOTALL,
 )
 """A pair of surrogates, half of one, or any other escape."""
-_DECODER = json.JSONDecoder()
+_DECODER = json.JSONDecoder(parse_int=str)
+"""Whole numbers stay text, for Python refuses those of thousands of digits."""
 
 
 class NotAList(ValueError):
@@ -252,7 +253,7 @@ def _members(text: str) -> Iterator[tuple[str, tuple[Any, int, int]]]:
 def _check_status(members: dict[str, tuple[Any, int, int]]) -> None:
     """Let pass what says that it succeeded, or does not say."""
     code = members.get("status_code", (SUCCESS.start, 0, 0))[0]
-    if isinstance(code, str) and code.isascii() and code.isdecimal():
+    if isinstance(code, str) and re.fullmatch(r"-?\d{1,9}", code, re.ASCII):
         code = int(code)
     if not isinstance(code, int):
         raise NotAList
