@@ -43,6 +43,13 @@ def complain(*lines: str) -> None:
         print(f"goral: {line}", file=sys.stderr, flush=True)
 
 
+def printable(text: str) -> str:
+    """A text without what would break a line, or command a terminal: others wrote it."""
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() else "\ufffd" for sign in text)
+
+
 def print_rows(rows: list[dict[str, Any]]) -> None:
     """Show rows, one at least, as a table for people."""
     from rich.console import Console
@@ -54,7 +61,9 @@ def print_rows(rows: list[dict[str, Any]]) -> None:
         is_number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
         table.add_column(name, no_wrap=True, justify="right" if is_number else "left")
     for row in rows:
-        table.add_row(*("" if value is None else escape(str(value)) for value in row.values()))
+        table.add_row(
+            *("" if value is None else escape(printable(str(value))) for value in row.values())
+        )
     # As wide as it needs to be: a cell cut short cannot be searched for.
     Console(width=WIDEST, highlight=False).print(table)
 
