@@ -404,6 +404,9 @@ def _is_news(before: _Page | None, page: _Page, is_at_end: bool) -> bool:
 
 
 def _begins_with_end_of(before: _Page, page: _Page) -> bool:
+    if before.is_single and page.offset == before.offset + 1:
+        # They do not overlap: what is alike then stands in the list twice.
+        return False
     return envelope.ends_with(before.body, before.found, page.first)
 
 
