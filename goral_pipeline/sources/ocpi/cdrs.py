@@ -64,7 +64,8 @@ def _as_credited(amount: str) -> str:
 
     OCPI has only costs negative there. Were it refused, what it takes back would go on counting.
     """
-    return f"if(try_cast(it.credit as boolean), ltrim({amount}, '-'), {amount})"
+    is_credit = "it.credit is not null and try_cast(it.credit as boolean)"
+    return f"case when {is_credit} then ltrim({amount}, '-') else {amount} end"
 
 
 _TEXTS = {
