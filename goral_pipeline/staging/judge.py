@@ -267,7 +267,10 @@ def _typed(column: Column) -> str:
         return f"case when {whole} then try_cast({name} as {column.type}) end"
     if column.type in ("DATE", "TIMESTAMPTZ"):
         return _in_calendar(column.type, f"try_cast({name} as {column.type})")
-    return f"try_cast({name} as {column.type})"
+    if column.type == "BOOLEAN":
+        return f"try_cast({name} as BOOLEAN)"
+    # DuckDB reads 1_0 as ten.
+    return f"case when not contains({name}, '_') then try_cast({name} as {column.type}) end"
 
 
 def _in_calendar(kind: str, moment: str) -> str:
