@@ -354,6 +354,25 @@ def test_so_many_pages_are_asked_for_together_and_no_more(
     assert most[0] == together
 
 
+def test_what_goes_to_an_end_that_was_read_ahead_is_landed(lists: Lists, landing: Path) -> None:
+    one = OcpiList([cdr(number) for number in range(8)], most=3)
+    end_is_read = threading.Event()
+
+    def script(asked: Asked) -> Reply:
+        offset, _ = one.question(asked)
+        if offset == 4 and not end_is_read.is_set():
+            # The end was asked for meanwhile: what is updated now is in neither page.
+            assert end_is_read.wait(4)
+            one.objects.append(one.objects.pop(5))
+        reply = one(asked)
+        if offset == 6:
+            end_is_read.set()
+        return reply
+
+    done = crawled(landing, lists.serve(script), page_size=3, together=2)
+    assert done.ids == {f"S{number}" for number in range(8)}
+
+
 def test_fewer_objects_than_asked_for_are_gone_on_from(lists: Lists, landing: Path) -> None:
     sizes = itertools.cycle([3, 5, 2, 4])
 
