@@ -255,8 +255,7 @@ CASES: list[RawCase] = [
     *_column(SESSIONS, "total_cost", type="7,00", required=None),
     *_column(SESSIONS, "total_fixed_cost", type="free"),
     *_column(SESSIONS, "total_energy_cost", type="7,00"),
-    *_number(SESSIONS, "energy_kwh"),
-    _case(SESSIONS, "energy_kwh_type", energy_kwh="1_0"),
+    *_column(SESSIONS, "energy_kwh", type="1_0", required=None, range="-1"),
     *_column(SESSIONS, "connected_h", type="2:30", required=None),
     _case(
         SESSIONS,
