@@ -21,7 +21,7 @@ from goral_pipeline.settings import url_variable
 from goral_pipeline.sources import mapping, ndw_dotnl, pdok, postal_code, rvo, tabular
 from goral_pipeline.sources.asking import Answer, Question
 from goral_pipeline.sources.mapping import Mapping
-from goral_pipeline.sources.ocpi import cdrs, fetch, landed, locations, party, tariffs
+from goral_pipeline.sources.ocpi import cdrs, envelope, fetch, landed, locations, party, tariffs
 from goral_pipeline.sources.ocpi.party import Party
 from goral_pipeline.sources.reading import Reading
 
@@ -202,20 +202,23 @@ _CODED: dict[str, tuple[str, Fetch, Read, Code]] = {
     "rvo/inhabitants": (".ndjson", rvo.fetch_inhabitants, rvo.read_inhabitants, (rvo,)),
 }
 
+# A list delivered by hand is made legible before it is read.
+_LANDED: Code = (landed, envelope)
+
 # What a party can be asked for, and the contract of its form.
 _OF_A_PARTY: dict[party.Dataset, tuple[str, Fetch, Read, Code]] = {
     "locations": (
         "ocpi/locations",
         fetch.fetch_snapshot,
         locations.read_locations,
-        (locations, landed, postal_code),
+        (locations, *_LANDED, postal_code),
     ),
-    "tariffs": ("ocpi/tariffs", fetch.fetch_snapshot, tariffs.read_tariffs, (tariffs, landed)),
+    "tariffs": ("ocpi/tariffs", fetch.fetch_snapshot, tariffs.read_tariffs, (tariffs, *_LANDED)),
     "sessions": (
         "concession/sessions",
         fetch.fetch_changed,
         cdrs.read_cdrs,
-        (cdrs, landed, postal_code),
+        (cdrs, *_LANDED, postal_code),
     ),
 }
 

@@ -51,7 +51,9 @@ def test_all_that_decides_how_a_list_is_read_is_known(tmp_path: Path) -> None:
     own, dot_nl = (registry(tmp_path)[f"{of}/locations"] for of in ("vattenfall", "ndw_dotnl"))
     names = {path.name for path in own.reading}
     assert {"ndw_dotnl.locations.odcs.yaml", "locations.py", "postal_code.py"} <= names
-    assert {"vattenfall.yaml", "landed.py"} <= names
+    for dataset in ("locations", "tariffs", "sessions"):
+        names = {path.name for path in registry(tmp_path)[f"vattenfall/{dataset}"].reading}
+        assert {"vattenfall.yaml", "landed.py", "envelope.py"} <= names
     assert {path.name for path in dot_nl.reading} == {
         *("ndw_dotnl.py", "locations.py", "postal_code.py")
     }
