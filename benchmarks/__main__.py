@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import cdrs, measuring, months, page, requests_csv
+from benchmarks import cdrs, drops, measuring, months, page, requests_csv
 
 Measure = Callable[[Path], list[measuring.Result]]
 BENCHMARKS: dict[str, Measure] = {
@@ -22,6 +22,7 @@ BENCHMARKS: dict[str, Measure] = {
     "cdrs_many": cdrs.measure_many,
     "cdrs_dlt": cdrs.measure_dlt,
     "crawl": cdrs.measure_crawl,
+    "drops": drops.measure,
 }
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from goral_pipeline.cli_output import Format, complain, print_rows, print_table, say
+from goral_pipeline.cli_drop import drop_app
 from goral_pipeline.cli_quarantine import quarantine_app
 from goral_pipeline.cli_sources import sources_app
 from goral_pipeline.errors import (
@@ -50,7 +51,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-drop_app = typer.Typer(help="Drops for NDW: publish, verify, list.", no_args_is_help=True)
 demo_app = typer.Typer(
     help="The demo: invented deliveries of 2022, served as the publishers would.",
     no_args_is_help=True,
@@ -240,59 +240,6 @@ def dev(
     )
 
 
-# --- goral drop ---
-
-
-@drop_app.command("publish")
-def drop_publish(
-    allow_incomplete: Annotated[
-        bool,
-        typer.Option(help="Publish though the newest delivery of some partition did not pass."),
-    ] = False,
-) -> None:
-    """Publish what the warehouse holds, if that is not what is published already."""
-    from goral_pipeline.publishing import drop
-
-    settings = Settings.load()
-    with open_ledger(settings) as ledger:
-        result = drop.publish(settings, ledger, allow_incomplete=allow_incomplete, progress=say)
-    say(f"{result.drop} {'published' if result.is_new else 'is published already'}")
-    say(f"{result.files} data files, {result.rows} rows, in {result.folder}")
-
-
-@drop_app.command("verify")
-def drop_verify(
-    drop: Annotated[str | None, typer.Argument(help="A drop; default: the one published.")] = None,
-    deep: Annotated[
-        bool, typer.Option("--deep", help="Decode every page and compare rows.")
-    ] = False,
-) -> None:
-    """Verify that a drop is, to the bit, what its manifest says, and fits its contracts."""
-    from goral_pipeline.publishing.verify import verify
-
-    read = verify(Settings.load().drops, drop, deep=deep)
-    rows = sum(file.rows for file in read.data)
-    say(f"{read.drop} is right: {len(read.data)} data files, {rows} rows")
-    if read.notice:
-        say(read.notice)
-
-
-@drop_app.command("list")
-def drop_list(
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
-) -> None:
-    """List the drops there are."""
-    from goral_pipeline.publishing.drop import list_drops
-
-    drops = list_drops(Settings.load().drops)
-    if as_json:
-        print(json.dumps(drops, indent=2))
-    elif drops:
-        print_rows(drops)
-    else:
-        say("nothing is published yet; `goral run` does so")
-
-
 # --- goral demo ---
 
 
@@ -377,7 +324,7 @@ def _demo_settings(url: str) -> Settings:
 
 
 def _build_as_of(settings: Settings, day: datetime) -> None:
-    from goral_pipeline.warehouse.as_of import build_as_of
+    from goral_pipeline.warehouse.apart import build_as_of
 
     with open_ledger(settings) as ledger:
         path = build_as_of(settings, ledger, day.date())
@@ -403,7 +350,7 @@ def _show_result(result: Ingested) -> None:
 
 
 def _show_indicators(settings: Settings) -> None:
-    from goral_pipeline.publishing import manifest
+    from goral_pipeline.publishing import store, verify
     from goral_pipeline.warehouse import build
     from goral_pipeline.warehouse import query as warehouse
 
@@ -411,9 +358,9 @@ def _show_indicators(settings: Settings) -> None:
     with warehouse.connect(path, memory_limit="1GB", threads=1) as con:
         rows = warehouse.query(con, DEMO_TABLE)
     print_table(rows, Format.table)
-    pointed = manifest.latest(settings.drops)
-    if pointed:
-        say(f"drop       {manifest.release(settings.drops, pointed['drop'])}")
+    drops = store.open_store(settings)
+    if pointed := verify.latest(drops.place):
+        say(f"drop       {drops.where}/{verify.release(pointed['drop'])}")
     say(f'database   {path} (goral query "select ...")')
     say("interface  make dev, then http://127.0.0.1:3000")
 

@@ -59,6 +59,10 @@ class SnapshotPast(NothingToAsk):
     """A snapshot's past was asked for; only today's state can be fetched."""
 
 
+class Overtaken(GoralError):
+    """Another publisher moved the pointer first; its drop counts, and nothing was lost."""
+
+
 class VerificationFailed(GoralError):
     """A drop is not what its manifest says."""
 

@@ -20,6 +20,15 @@ ROWS_A_COPIED_GROUP = 122_880
 """What DuckDB takes where it is not told: each thread writes a group at a time."""
 
 
+WRITER_OPTIONS = {
+    "compression": "zstd",
+    "write_page_index": True,
+    "write_page_checksum": True,
+    "version": "2.6",
+}
+"""Of pyarrow's writer."""
+
+
 def write(
     path: Path,
     schema: pa.Schema,
@@ -31,14 +40,7 @@ def write(
 
     rows = 0
     described = schema.with_metadata(metadata) if metadata else schema
-    with pq.ParquetWriter(
-        path,
-        described,
-        compression="zstd",
-        write_page_index=True,
-        write_page_checksum=True,
-        version="2.6",
-    ) as writer:
+    with pq.ParquetWriter(path, described, **WRITER_OPTIONS) as writer:
         for group in _groups(batches, described):
             writer.write_table(group, row_group_size=ROWS_A_GROUP)
             rows += group.num_rows

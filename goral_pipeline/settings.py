@@ -38,6 +38,12 @@ class Settings(BaseSettings):
         None, description="Programme key for pseudonyms, 32 characters at least."
     )
 
+    drops_url: str | None = Field(
+        None,
+        description="Where drops are published: a folder, or abfs://, s3:// or ssh://; by default "
+        "`drops` in the home folder. Who may write there is said in the environment.",
+    )
+
     ndw_dotnl_url: str = Field(
         "https://opendata.ndw.nu",
         description="Where DOT-NL is served. With {month} in it: an archive of past snapshots.",
@@ -133,7 +139,7 @@ class Settings(BaseSettings):
 
     @property
     def drops(self) -> Path:
-        """Published drops."""
+        """Published drops, where no `drops_url` says otherwise."""
         return self.home_folder / "drops"
 
     @property

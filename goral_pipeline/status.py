@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from goral_pipeline.checks import expectations
 from goral_pipeline.checks.reconciliation import totals
 from goral_pipeline.errors import VerificationFailed
-from goral_pipeline.publishing import manifest
+from goral_pipeline.publishing import drop, manifest, store
 from goral_pipeline.sources import contracts
 from goral_pipeline.standing import standings
 from goral_pipeline.warehouse import build
@@ -51,21 +51,27 @@ def report(settings: Settings, ledger: Ledger) -> dict[str, Any]:
             if one.is_overdue
         ],
         "implausible": _implausible(settings),
-        "published": manifest.latest(settings.drops),
+        "published": _pointer(settings),
     }
+
+
+def _pointer(settings: Settings) -> dict[str, str] | None:
+    drops = store.open_store(settings)
+    with drops.reaching():
+        pointed = manifest.latest(drops.place)
+    return vars(pointed) if pointed else None
 
 
 def _published(settings: Settings) -> set[str]:
     """The stagings that the published drop is made of."""
-    pointed = manifest.latest(settings.drops)
-    if pointed is None:
-        return set()
-    folder = manifest.release(settings.drops, pointed["drop"])
+    drops = store.open_store(settings)
     try:
-        made_of = manifest.read(folder / manifest.MANIFEST).staged_files
+        with drops.reaching():
+            latest = drop.latest(drops)
     except VerificationFailed:
         # Of a damaged drop nothing is published; `goral drop verify` says what is wrong with it.
         return set()
+    made_of = latest.staged_files if latest else []
     return {PurePosixPath(file["path"]).parent.name for file in made_of}
 
 

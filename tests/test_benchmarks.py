@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import cdrs, measuring, months, page, requests_csv
+from benchmarks import cdrs, drops, measuring, months, page, requests_csv
 from benchmarks.measuring import Result
 
 SMALL: dict[str, Callable[[Path], list[Result]]] = {
@@ -19,6 +19,7 @@ SMALL: dict[str, Callable[[Path], list[Result]]] = {
     ),
     "cdrs_dlt": partial(cdrs.measure_dlt, rows=2_000, runs=1),
     "crawl": partial(cdrs.measure_crawl, pages=5, runs=1),
+    "drops": partial(drops.measure, rows=20_000, runs=1),
 }
 
 

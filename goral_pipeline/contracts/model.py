@@ -63,6 +63,11 @@ class Column:
         """Whether rules need the column, but nobody after staging."""
         return bool(self.properties.get("transient", False))
 
+    @property
+    def is_deprecated(self) -> bool:
+        """Whether it is published for those only who read it already, and will go."""
+        return bool(self.properties.get("deprecated", False))
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -164,6 +169,7 @@ class Contract:
     id: str
     name: str
     version: str
+    status: str
     description: dict[str, str]
     tables: tuple[Table, ...]
     properties: dict[str, Any]
@@ -219,6 +225,11 @@ class Contract:
     def is_published(self) -> bool:
         """Whether its tables go into the drop."""
         return bool(self.properties.get("publish", False))
+
+    @property
+    def is_deprecated(self) -> bool:
+        """Whether it is published for those only who read it already, and will go."""
+        return self.status == "deprecated"
 
     @property
     def holds_personal_data(self) -> bool:
@@ -395,6 +406,7 @@ def read(path: Path) -> Contract:
             id=content["id"],
             name=content["name"],
             version=content["version"],
+            status=content["status"],
             description=content["description"],
             tables=tuple(_table(table) for table in schema),
             properties=properties,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -107,6 +107,12 @@ _staged_months = sa.Table(
     sa.Column("table_name", sa.String(80), primary_key=True),
     sa.Column("month", sa.String(7), primary_key=True),
     sa.Column("rows", sa.BigInteger, nullable=False),
+)
+_OF_A_STAGING = (
+    _stagings.c.staging_id,
+    _stagings.c.fingerprint,
+    _stagings.c.key_id,
+    *_deliveries.c,
 )
 _pointers = sa.Table(
     "pointers",
@@ -429,19 +435,37 @@ class Ledger:
             .group_by(_pointers.c.dataset, _pointers.c.partition)
         )
         query = (
-            sa.select(
-                _stagings.c.staging_id,
-                _stagings.c.fingerprint,
-                _stagings.c.key_id,
-                *_deliveries.c,
-            )
+            sa.select(*_OF_A_STAGING)
             .select_from(joined)
             .where(_pointers.c.pointer_id.in_(newest))
             .order_by(_pointers.c.dataset, _pointers.c.partition)
         )
-        rows = [dict(row) for row in connection.execute(query).mappings()]
         pointed = sa.select(_pointers.c.staging_id).where(_pointers.c.pointer_id.in_(newest))
-        files = self._files(connection, pointed)
+        return self._with_files(connection, query, pointed)
+
+    def staged(self, staging_ids: Collection[str]) -> list[Current]:
+        """What these stagings made of their deliveries, by dataset and partition.
+
+        Whatever the pointers point at now; those that are not known are left out.
+        """
+        wanted = _stagings.c.staging_id.in_(staging_ids)
+        query = (
+            sa.select(*_OF_A_STAGING)
+            .select_from(_stagings.join(_deliveries))
+            .where(wanted)
+            .order_by(_deliveries.c.dataset, _deliveries.c.partition)
+        )
+        with self._engine.connect() as connection:
+            return self._with_files(connection, query, sa.select(_stagings.c.staging_id).where(wanted))
+
+    def _with_files(
+        self,
+        connection: sa.Connection,
+        query: sa.Select[Any],
+        staging_ids: sa.Select[tuple[str]],
+    ) -> list[Current]:
+        rows = [dict(row) for row in connection.execute(query).mappings()]
+        files = self._files(connection, staging_ids)
         return [
             Current(
                 staging_id=(staging_id := row.pop("staging_id")),

@@ -1,23 +1,25 @@
 """Publishing a drop: from the warehouse's marts to a release that the pointer points at.
 
-Belongs here: what goes into a drop and the order of things: write, verify, point. Does not belong
-here: what makes a drop good (`verify`), how its manifest looks (`manifest`).
+Belongs here: what goes into a drop and the order of things: compare, write, verify, point. Does not
+belong here: what makes a drop good (`verify`), how its manifest looks (`manifest`), where it goes
+(`store`), which version a contract must have (`versions`).
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from goral_pipeline import __version__, durable, parquet
+from goral_pipeline import __version__, parquet
 from goral_pipeline.contracts import Contract, Table, published
 from goral_pipeline.contracts import generate as generated
 from goral_pipeline.errors import GoralError, VerificationFailed
 from goral_pipeline.landing.ledger import Ledger
-from goral_pipeline.publishing import content, manifest, verify
+from goral_pipeline.publishing import changes, conformance, manifest, store, verify, versions
 from goral_pipeline.publishing.manifest import DataFile, Manifest, OtherFile
 from goral_pipeline.settings import PROJECT_ROOT
 from goral_pipeline.sources import registry
@@ -30,7 +32,9 @@ if TYPE_CHECKING:
     from goral_pipeline.settings import Settings
 
 LOCK_FILE = PROJECT_ROOT / "requirements.lock"
-STATUS = "provisional"
+CHANGES = "changes"
+
+Rows = Callable[["duckdb.DuckDBPyConnection", Table], "pa.RecordBatchReader"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,8 @@ class Published:
     """A drop, and whether it is new."""
 
     drop: str
-    folder: Path
+    where: str
+    """Its folder or URL."""
     is_new: bool
     demo: bool
     files: int
@@ -55,8 +60,10 @@ def publish(
     """Publish what the warehouse holds; the drop that the pointer points at is not made again.
 
     Raises:
-        GoralError: when there is no warehouse, or it is not made of what the ledger points at.
+        GoralError: when there is no warehouse, or it is not made of what the ledger points at, or a
+            contract changed by more than its version says.
         VerificationFailed: when what was written is not what should have been; the pointer stays.
+        Overtaken: when another publisher was first; its drop stays.
     """
     left_out = incomplete(ledger)
     if left_out and not allow_incomplete:
@@ -72,24 +79,46 @@ def publish(
             + "\nmend them, or publish without them by `goral drop publish --allow-incomplete`"
         )
     wanted = _check_warehouse(settings, ledger)
-    drops = settings.drops
-    fingerprint = _fingerprint(wanted.fingerprint, left_out)
-    before = manifest.latest(drops)
-    if before and _is_release(drops, before, fingerprint):
-        return _published(drops, before["drop"], is_new=False)
-    durable.make_folder(drops / manifest.RELEASES)
-    durable.sweep(drops)
-    drop, manifest_sha256 = _write_release(settings, wanted, fingerprint, left_out, progress)
-    progress(f"verifying {drop}")
-    if problems := verify.release_problems(drops, drop, manifest_sha256):
+    drops = store.open_store(settings)
+    with drops.reaching():
+        # Seen first: whoever moves the pointer after this is found out when it is moved here.
+        seen = drops.seen()
+        before = latest(drops)
+        planned = draft(wanted, left_out, before)
+        if before and before.fingerprint == planned.fingerprint:
+            return told(drops, before, is_new=False)
+        drops.sweep()
+        following = held(drops, before) if before else nullcontext()
+        with warehouse(settings) as con, following as old:
+            made = write_release(drops, con, planned, old, rows_of_marts, progress)
+        point(drops, ledger, made, seen, progress)
+    return told(drops, made, is_new=True)
+
+
+def point(
+    drops: store.Store,
+    ledger: Ledger,
+    made: Manifest,
+    seen: object,
+    progress: Callable[[str], None],
+) -> None:
+    """Verify a release as it stands, and let the pointer point at it.
+
+    Raises:
+        VerificationFailed: when it is not right; it is removed and the pointer stays.
+    """
+    progress(f"verifying {made.drop}")
+    sha256 = made.pointer().manifest_sha256
+    problems = verify.problems(drops.place, made.drop, sha256)
+    problems = problems or conformance.problems(drops.place, made)
+    if problems:
         # Left standing, every later run would take it for written.
-        durable.remove_folder(manifest.release(drops, drop))
-        mend = f"{drop} was removed; publishing again writes it anew"
+        drops.remove(made.drop)
+        mend = f"{made.drop} was removed; publishing again writes it anew"
         raise VerificationFailed([*problems, mend])
     # Recorded first: a run that is killed here points at it the next time, and records no second.
-    ledger.add_drop(drop, manifest_sha256, fingerprint, wanted.demo)
-    durable.write_bytes(drops / manifest.LATEST, manifest.pointer(drop, manifest_sha256))
-    return _published(drops, drop, is_new=True)
+    ledger.add_drop(made.drop, sha256, made.fingerprint, made.demo)
+    drops.point(made.pointer().to_bytes(), seen)
 
 
 def is_up_to_date(settings: Settings, ledger: Ledger) -> bool:
@@ -97,9 +126,21 @@ def is_up_to_date(settings: Settings, ledger: Ledger) -> bool:
     wanted = build.inputs(settings, ledger)
     if not build.is_up_to_date(settings, wanted):
         return False
-    fingerprint = _fingerprint(wanted.fingerprint, incomplete(ledger))
-    before = manifest.latest(settings.drops)
-    return before is not None and _is_release(settings.drops, before, fingerprint)
+    drops = store.open_store(settings)
+    with drops.reaching():
+        before = latest(drops)
+    return before is not None and before.fingerprint == fingerprint(wanted, incomplete(ledger))
+
+
+def latest(drops: store.Store) -> Manifest | None:
+    """The manifest of the drop that the pointer points at; None where there is none.
+
+    A pointer at a release that is gone points at nothing.
+    """
+    pointed = manifest.latest(drops.place)
+    if pointed is None or pointed.drop not in drops.drops():
+        return None
+    return manifest.read(drops.place, pointed.drop)
 
 
 def incomplete(ledger: Ledger) -> list[str]:
@@ -138,12 +179,12 @@ def _check_warehouse(settings: Settings, ledger: Ledger) -> build.Inputs:
     return wanted
 
 
-def _fingerprint(warehouse_fingerprint: str, left_out: list[str]) -> str:
-    """Name of all that decides a drop's bytes."""
-    parts = [warehouse_fingerprint, *left_out, _lock_sha256() or ""]
+def fingerprint(wanted: build.Inputs, left_out: list[str]) -> str:
+    """Name of all that decides a drop's tables."""
+    parts = [wanted.fingerprint, *left_out, _lock_sha256() or ""]
     for contract, _ in published_tables():
         parts.append(hashlib.sha256(contract.path.read_bytes()).hexdigest())
-    for module in (__file__, content.__file__, manifest.__file__, parquet.__file__):
+    for module in (__file__, verify.__file__, manifest.__file__, parquet.__file__):
         parts.append(hashlib.sha256(Path(module).read_bytes()).hexdigest())
     return hashlib.sha256("|".join(parts).encode()).hexdigest()
 
@@ -152,51 +193,41 @@ def _lock_sha256() -> str | None:
     return parquet.sha256(LOCK_FILE) if LOCK_FILE.is_file() else None
 
 
-def _is_release(drops: Path, pointer: dict[str, str], fingerprint: str) -> bool:
-    path = manifest.release(drops, pointer["drop"]) / manifest.MANIFEST
-    return path.is_file() and manifest.read(path).fingerprint == fingerprint
+# --- writing a release ---
 
 
-def _write_release(
-    settings: Settings,
-    wanted: build.Inputs,
-    fingerprint: str,
-    left_out: list[str],
-    progress: Callable[[str], None],
-) -> tuple[str, str]:
-    """Write the release whole; gives its name and the hash of its manifest."""
-    import duckdb
+def draft(wanted: build.Inputs, left_out: list[str], before: Manifest | None) -> Manifest:
+    """The manifest of the drop to come, before anything of it is written."""
+    contracts = {contract.dataset: contract for contract, _ in published_tables()}
+    unnamed = Manifest(
+        drop="",
+        product="kpi",
+        sequence=before.sequence + 1 if before else 1,
+        previous=before.pointer() if before else None,
+        fingerprint=fingerprint(wanted, left_out),
+        demo=wanted.demo,
+        notice=manifest.DEMO_NOTICE if wanted.demo else "",
+        status="demo" if wanted.demo else "provisional",
+        code_version=__version__,
+        lock_sha256=_lock_sha256(),
+        contracts={dataset: contract.version for dataset, contract in contracts.items()},
+        deprecated=versions.deprecated(contracts, before.deprecated if before else {}),
+        data=[],
+        other=[],
+        staged_files=[
+            {"relation": f.relation, "path": f.path, "sha256": f.sha256} for f in wanted.files
+        ],
+        left_out=left_out,
+        checks={"dbt": "passed", "reconciliation": "passed"},
+    )
+    return replace(unnamed, drop=drop_id(unnamed, _last_period(wanted)))
 
-    drop = f"{'demo-' if wanted.demo else ''}{_last_period(wanted)}-{fingerprint[:12]}"
-    goal = manifest.release(settings.drops, drop)
-    path = settings.warehouse / build.FILE
-    with durable.new_folder(goal) as folder, duckdb.connect(str(path), read_only=True) as con:
-        con.execute("set TimeZone = 'UTC'")
-        con.execute(f"set threads = {settings.duckdb_threads}")
-        con.execute("set memory_limit = $limit", {"limit": settings.duckdb_memory_limit})
-        data = []
-        for contract, table in published_tables():
-            progress(f"writing {contract.dataset}")
-            data.append(_write_table(con, folder, contract, table, demo=wanted.demo))
-        made = Manifest(
-            drop=drop,
-            fingerprint=fingerprint,
-            demo=wanted.demo,
-            notice=manifest.DEMO_NOTICE if wanted.demo else "",
-            status="demo" if wanted.demo else STATUS,
-            code_version=__version__,
-            lock_sha256=_lock_sha256(),
-            contracts={contract.dataset: contract.version for contract, _ in published_tables()},
-            data=data,
-            other=_write_descriptions(folder),
-            staged_files=[
-                {"relation": f.relation, "path": f.path, "sha256": f.sha256} for f in wanted.files
-            ],
-            left_out=left_out,
-            checks={"dbt": "passed", "reconciliation": "passed"},
-        )
-        (folder / manifest.MANIFEST).write_bytes(made.to_bytes())
-    return drop, parquet.sha256(goal / manifest.MANIFEST)
+
+def drop_id(draft: Manifest, period: str) -> str:
+    """Id of a drop: of what it is made of, and of what it follows."""
+    follows = draft.previous.manifest_sha256 if draft.previous else ""
+    named = hashlib.sha256(f"{draft.fingerprint}|{follows}".encode()).hexdigest()
+    return f"{'demo-' if draft.demo else ''}{period}-{named[:12]}"
 
 
 def _last_period(wanted: build.Inputs) -> str:
@@ -206,8 +237,77 @@ def _last_period(wanted: build.Inputs) -> str:
     return max(months or periods)
 
 
+@contextmanager
+def warehouse(settings: Settings, path: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The warehouse, to read marts from."""
+    import duckdb
+
+    path = path or settings.warehouse / build.FILE
+    with duckdb.connect(str(path), read_only=True) as con:
+        con.execute("set TimeZone = 'UTC'")
+        con.execute(f"set threads = {settings.duckdb_threads}")
+        con.execute("set memory_limit = $limit", {"limit": settings.duckdb_memory_limit})
+        yield con
+
+
+@contextmanager
+def held(drops: store.Store, made: Manifest) -> Iterator[changes.Release]:
+    """The tables and contracts of a drop that is there, for the block."""
+    with drops.local(made.drop) as folder:
+        contracts = conformance.contracts_of(verify.Folder(folder), "", made)
+        yield changes.Release(folder, made, contracts)
+
+
+def write_release(
+    drops: store.Store,
+    con: duckdb.DuckDBPyConnection,
+    draft: Manifest,
+    old: changes.Release | None,
+    rows: Rows,
+    progress: Callable[[str], None],
+) -> Manifest:
+    """Write a release whole; gives its manifest.
+
+    Raises:
+        GoralError: when a contract changed by more than its version says.
+    """
+    contracts = {contract.dataset: contract for contract, _ in published_tables()}
+    if old and (wrong := versions.problems(old.contracts, contracts, old.made.deprecated)):
+        raise GoralError("\n".join(["not published:", *wrong]))
+    with drops.writing(draft.drop) as folder:
+        data = []
+        for contract, table in published_tables():
+            progress(f"writing {contract.dataset}")
+            batches = rows(con, table)
+            data.append(_write_table(folder, contract, table, batches, notice=draft.notice))
+        written = replace(draft, data=data)
+        if old:
+            progress(f"comparing with {old.made.drop}")
+        report = changes.compare(con, old, changes.Release(folder, written, contracts))
+        other = {
+            f"{CHANGES}.json": report.to_json(),
+            f"{CHANGES}.md": report.to_markdown(),
+            **_descriptions(),
+        }
+        made = replace(written, other=_write_others(folder, other))
+        (folder / manifest.MANIFEST).write_bytes(made.to_bytes())
+    return manifest.read(drops.place, draft.drop)
+
+
+def rows_of_marts(con: duckdb.DuckDBPyConnection, table: Table) -> pa.RecordBatchReader:
+    """The rows of a mart as they are published, sorted by key."""
+    columns = ", ".join(column.name for column in table.columns)
+    query = f"select {columns} from marts.{table.name} order by {', '.join(table.key)}"
+    return con.execute(query).to_arrow_reader(parquet.ROWS_A_GROUP)
+
+
 def _write_table(
-    con: duckdb.DuckDBPyConnection, folder: Path, contract: Contract, table: Table, *, demo: bool
+    folder: Path,
+    contract: Contract,
+    table: Table,
+    batches: Iterable[pa.RecordBatch],
+    *,
+    notice: str,
 ) -> DataFile:
     path = folder / contract.dataset / f"{table.name}.parquet"
     path.parent.mkdir()
@@ -215,75 +315,65 @@ def _write_table(
     described = {
         "contract": contract.id,
         "contract_version": contract.version,
-        **({"notice": manifest.DEMO_NOTICE} if demo else {}),
+        **({"notice": notice} if notice else {}),
     }
-    digest = content.ContentHash()
-    rows = parquet.write(path, schema, digest.passing(_rows(con, table)), described)
+    digest = verify.ContentHash()
+    months = _Months("month" if "month" in schema.names else None)
+    rows = parquet.write(path, schema, months.passing(digest.passing(batches)), described)
+    columns = manifest.columns_of(schema)
     return DataFile(
         path=path.relative_to(folder).as_posix(),
         dataset=contract.dataset,
         rows=rows,
         bytes=path.stat().st_size,
         sha256=parquet.sha256(path),
-        schema_fingerprint=manifest.schema_fingerprint(schema),
+        columns=columns,
+        schema_fingerprint=manifest.schema_fingerprint(columns),
         content_hash=digest.hexdigest(),
-        months=_months(con, table),
+        months=sorted(months.seen),
     )
 
 
-def _rows(con: duckdb.DuckDBPyConnection, table: Table) -> pa.RecordBatchReader:
-    columns = ", ".join(column.name for column in table.columns)
-    query = f"select {columns} from marts.{table.name} order by {', '.join(table.key)}"
-    return con.execute(query).to_arrow_reader(parquet.ROWS_A_GROUP)
+class _Months:
+    """The months that rows are of, gathered on the way."""
+
+    def __init__(self, column: str | None) -> None:
+        self.column = column
+        self.seen: set[str] = set()
+
+    def passing(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            if self.column is not None:
+                self.seen.update(batch.column(self.column).unique().to_pylist())
+            yield batch
 
 
-def _months(con: duckdb.DuckDBPyConnection, table: Table) -> list[str]:
-    if "month" not in [column.name for column in table.columns]:
-        return []
-    rows = con.execute(f"select distinct month from marts.{table.name} order by month").fetchall()
-    return [str(row[0]) for row in rows]
-
-
-def _write_descriptions(folder: Path) -> list[OtherFile]:
+def _descriptions() -> dict[str, bytes]:
     """The contracts and the dictionary, for who reads the drop without this project."""
-    (folder / "contracts").mkdir()
-    written = {
-        f"contracts/{contract.path.name}": contract.path.read_bytes()
+    contracts = {
+        f"{conformance.CONTRACTS}/{contract.path.name}": contract.path.read_bytes()
         for contract, _ in published_tables()
-    } | {"dictionary.md": generated.dictionary().encode()}
-    for name, text in written.items():
-        (folder / name).write_bytes(text)
+    }
+    return contracts | {"dictionary.md": generated.dictionary().encode()}
+
+
+def _write_others(folder: Path, files: dict[str, bytes]) -> list[OtherFile]:
+    for name, content in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(content)
     return [
-        OtherFile(name, len(text), hashlib.sha256(text).hexdigest())
-        for name, text in sorted(written.items())
+        OtherFile(name, len(content), hashlib.sha256(content).hexdigest())
+        for name, content in sorted(files.items())
     ]
 
 
-def _published(drops: Path, drop: str, *, is_new: bool) -> Published:
-    folder = manifest.release(drops, drop)
-    read = manifest.read(folder / manifest.MANIFEST)
+def told(drops: store.Store, made: Manifest, *, is_new: bool) -> Published:
+    """What is told of a drop to who published it."""
     return Published(
-        drop=drop,
-        folder=folder,
+        drop=made.drop,
+        where=f"{drops.where}/{verify.release(made.drop)}",
         is_new=is_new,
-        demo=read.demo,
-        files=len(read.data),
-        rows=sum(file.rows for file in read.data),
+        demo=made.demo,
+        files=len(made.data),
+        rows=made.rows,
     )
-
-
-def list_drops(drops: Path) -> list[dict[str, object]]:
-    """The releases there are, by name, and which one the pointer points at."""
-    pointed = manifest.latest(drops)
-    folders = sorted((drops / manifest.RELEASES).glob("[!.]*/" + manifest.MANIFEST))
-    return [
-        {
-            "drop": (read := manifest.read(path)).drop,
-            "latest": pointed is not None and pointed["drop"] == read.drop,
-            "demo": read.demo,
-            "status": read.status,
-            "rows": sum(file.rows for file in read.data),
-            "left_out": len(read.left_out),
-        }
-        for path in folders
-    ]

@@ -94,14 +94,14 @@ class Inputs:
         return any(delivery["demo"] for delivery in self.deliveries)
 
 
-def inputs(settings: Settings, ledger: Ledger, as_of: datetime | None = None) -> Inputs:
-    """What the pointers point at, now or as known at `as_of`; placements included.
+def inputs(settings: Settings, ledger: Ledger, pointed: list[Current] | None = None) -> Inputs:
+    """What the pointers point at now, or what is given instead; placements included.
 
     Raises:
         GoralError: when there are locations but no boundaries, a dataset's mapping is gone, or
             pseudonyms were made with two keys.
     """
-    pointed = ledger.current(as_of=as_of)
+    pointed = ledger.current() if pointed is None else pointed
     _refuse_two_keys(pointed)
     files = [
         InputFile(

@@ -10,7 +10,6 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,9 +93,18 @@ def edition_for(month: str, editions: list[Current]) -> Current:
     return fitting[-1] if fitting else ordered[0]
 
 
-def place_all(settings: Settings, ledger: Ledger, as_of: datetime | None = None) -> tuple[int, int]:
-    """Place every delivery that is not placed yet; gives how many were and how many there are."""
-    wanted = placements(settings, ledger.current(as_of=as_of), ledger.months_by_staging())
+def place_all(
+    settings: Settings, ledger: Ledger, pointed: list[Current] | None = None
+) -> tuple[int, int]:
+    """Place every delivery that is not placed yet; gives how many were and how many there are.
+
+    Args:
+        settings: where files are, and how near to a border is near.
+        ledger: what the pointers point at, and which months that touches.
+        pointed: other deliveries than those that the pointers point at now.
+    """
+    pointed = ledger.current() if pointed is None else pointed
+    wanted = placements(settings, pointed, ledger.months_by_staging())
     todo = [one for one in wanted if not (settings.home_folder / one.path).exists()]
     for one in todo:
         write(settings, one)

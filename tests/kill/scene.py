@@ -17,8 +17,7 @@ from goral_pipeline import ingestion
 from goral_pipeline.contracts import Column, published
 from goral_pipeline.landing import open_ledger
 from goral_pipeline.landing.ledger import Ledger
-from goral_pipeline.publishing import drop, manifest
-from goral_pipeline.publishing.verify import verify
+from goral_pipeline.publishing import drop, upkeep, verify
 from goral_pipeline.settings import Settings
 from goral_pipeline.staging import stage, worker
 from goral_pipeline.warehouse import build, placement
@@ -118,8 +117,8 @@ def _cell(column: Column, row: int) -> str:
 def check_reader(home: Path, *, is_published: bool = False) -> None:
     """What must hold at every moment, also while a run is under way or has just been killed."""
     settings = settings_of(home)
-    if is_published or (settings.drops / manifest.LATEST).exists():
-        verify(settings.drops, deep=True)
+    if is_published or (settings.drops / verify.LATEST).exists():
+        upkeep.verified(verify.Folder(settings.drops), deep=True)
     if (settings.warehouse / build.FILE).exists():
         assert build.build_info(settings.warehouse / build.FILE)
     for path in settings.landing.rglob("[!.]*"):

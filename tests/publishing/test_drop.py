@@ -15,7 +15,7 @@ from goral_pipeline.contracts import published, staged
 from goral_pipeline.demo import regions
 from goral_pipeline.errors import GoralError, VerificationFailed
 from goral_pipeline.landing.ledger import Ledger
-from goral_pipeline.publishing import drop, manifest, verify
+from goral_pipeline.publishing import drop, manifest, upkeep, verify
 from goral_pipeline.settings import Settings
 from goral_pipeline.sources import MAPPINGS, registry
 from tests.conftest import Demo, every_byte, every_file, goral
@@ -62,7 +62,7 @@ def test_a_drop_holds_the_published_tables_their_contracts_and_a_dictionary(demo
     assert sorted(every_byte(demo.release)) == sorted(
         [f"{table}/{table}.parquet" for table in TABLES]
         + [f"contracts/{table}.odcs.yaml" for table in TABLES]
-        + ["dictionary.md", "manifest.json"]
+        + ["changes.json", "changes.md", "dictionary.md", "manifest.json"]
     )
 
 
@@ -239,7 +239,7 @@ def test_the_pointer_stays_when_verification_fails(
     reject_june(settings, ledger, tmp_path)
     before = every_file(settings.drops)
     with monkeypatch.context() as patch:
-        patch.setattr(verify, "release_problems", lambda *_, **__: ["changed bytes: a file"])
+        patch.setattr(verify, "problems", lambda *_, **__: ["changed bytes: a file"])
         with pytest.raises(VerificationFailed) as failure:
             drop.publish(settings, ledger, allow_incomplete=True)
     first, mend = failure.value.problems
@@ -247,7 +247,7 @@ def test_the_pointer_stays_when_verification_fails(
     assert mend.endswith("was removed; publishing again writes it anew")
     assert every_file(settings.drops) == before
     assert drop.publish(settings, ledger, allow_incomplete=True).is_new
-    assert verify.verify(settings.drops, deep=True).left_out
+    assert upkeep.verified(verify.Folder(settings.drops), deep=True).left_out
 
 
 def test_the_pointer_moves_after_everything_else(
@@ -256,29 +256,29 @@ def test_the_pointer_moves_after_everything_else(
     shutil.rmtree(settings.drops)
     seen = []
 
-    def look(drops: Path, name: str, *arguments: object, **_: object) -> list[str]:
-        seen.append((manifest.latest(drops), (drops / "releases" / name).is_dir()))
+    def look(drops: verify.Folder, name: str, *arguments: object, **_: object) -> list[str]:
+        seen.append((manifest.latest(drops), (drops.root / "releases" / name).is_dir()))
         return []
 
-    monkeypatch.setattr(verify, "release_problems", look)
+    monkeypatch.setattr(verify, "problems", look)
     drop.publish(settings, ledger)
     assert seen == [(None, True)]
-    assert manifest.latest(settings.drops) is not None
+    assert manifest.latest(verify.Folder(settings.drops)) is not None
 
 
 def test_a_damaged_release_of_before_is_written_anew(settings: Settings, ledger: Ledger) -> None:
-    pointed = manifest.latest(settings.drops)
+    pointed = manifest.latest(verify.Folder(settings.drops))
     assert pointed
-    release = settings.drops / "releases" / pointed["drop"]
+    release = settings.drops / "releases" / pointed.drop
     (settings.drops / "latest.json").unlink()
     damaged = data_file(release, "mart_charge_points")
     damaged.write_bytes(damaged.read_bytes()[:-1])
     with pytest.raises(VerificationFailed, match="changed size: mart_charge_points"):
         drop.publish(settings, ledger)
-    assert manifest.latest(settings.drops) is None
+    assert manifest.latest(verify.Folder(settings.drops)) is None
     assert drop.publish(settings, ledger).is_new
-    assert manifest.latest(settings.drops) == pointed
-    verify.verify(settings.drops, deep=True)
+    assert manifest.latest(verify.Folder(settings.drops)) == pointed
+    upkeep.verified(verify.Folder(settings.drops), deep=True)
 
 
 def test_not_published_while_a_newest_delivery_is_rejected(
@@ -323,13 +323,13 @@ def test_published_without_it_where_allowed_and_said_in_the_manifest(
     result = drop.publish(settings, ledger, allow_incomplete=True)
     assert result.is_new
     assert result.drop != demo.drop
-    said = verify.verify(settings.drops, deep=True)
+    said = upkeep.verified(verify.Folder(settings.drops), deep=True)
     (left_out,) = said.left_out
     assert left_out.startswith(f"{REQUESTS} 2022-06: ")
     assert drop.is_up_to_date(settings, ledger)
     # The month keeps its previous version, so the figures are those of before.
     again = {file.path: file.content_hash for file in said.data}
-    first = manifest.read(demo.release / "manifest.json")
+    first = manifest.parse((demo.release / "manifest.json").read_bytes())
     assert again == {file.path: file.content_hash for file in first.data}
 
 
@@ -380,7 +380,7 @@ def test_a_null_where_a_value_is_required_is_not_published(
         con.execute("update marts.mart_charge_points set charge_points = null where rowid = 0")
     with pytest.raises(ValueError, match="1 nulls in charge_points, which requires a value"):
         drop.publish(settings, ledger)
-    assert manifest.latest(settings.drops) is None
+    assert manifest.latest(verify.Folder(settings.drops)) is None
     assert list((settings.drops / "releases").iterdir()) == []
 
 
@@ -392,7 +392,7 @@ def test_the_list_names_every_drop_and_the_latest(
 ) -> None:
     reject_june(settings, ledger, tmp_path)
     result = drop.publish(settings, ledger, allow_incomplete=True)
-    listed = {entry["drop"]: entry for entry in drop.list_drops(settings.drops)}
+    listed = {str(row["drop"]): row for row in map(upkeep.Listed.row, upkeep.drops_of(settings))}
     assert set(listed) == {demo.drop, result.drop}
     assert (listed[demo.drop]["latest"], listed[demo.drop]["left_out"]) == (False, 0)
     assert (listed[result.drop]["latest"], listed[result.drop]["left_out"]) == (True, 1)
@@ -400,11 +400,11 @@ def test_the_list_names_every_drop_and_the_latest(
 
 
 def test_the_list_of_nothing_is_empty(tmp_path: Path) -> None:
-    assert drop.list_drops(tmp_path / "nowhere") == []
+    assert upkeep.drops_of(Settings.load(home=tmp_path / "nowhere")) == []
 
 
 def test_content_hash_knows_rows_not_batches() -> None:
-    from goral_pipeline.publishing.content import ContentHash
+    from goral_pipeline.publishing.verify import ContentHash
 
     def digest(*batches: pa.RecordBatch) -> str:
         hashing = ContentHash()

@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from goral_pipeline.errors import GoralError, VerificationFailed
-from goral_pipeline.publishing import manifest
-from goral_pipeline.publishing.verify import verify
+from goral_pipeline.publishing import manifest, upkeep, verify
+from goral_pipeline.publishing.manifest import Manifest
 
 CHARGE_POINTS = "mart_charge_points/mart_charge_points.parquet"
 MUNICIPALITIES = "dim_municipality/dim_municipality.parquet"
@@ -28,10 +28,14 @@ KINDS = {
 }
 
 
+def verified(drops: Path, drop: str | None = None, *, deep: bool = False) -> Manifest:
+    return upkeep.verified(verify.Folder(drops), drop, deep=deep)
+
+
 def problems(drops: Path, drop: str | None = None, *, deep: bool = False) -> list[str]:
     """What verification says, by the way that everybody takes."""
     try:
-        verify(drops, drop, deep=deep)
+        verified(drops, drop, deep=deep)
     except VerificationFailed as failure:
         return failure.problems
     return []
@@ -88,7 +92,7 @@ def with_field(table: pa.Table, name: str, field: pa.Field) -> pa.Table:
 def test_a_drop_as_published_is_right(demo_drops: Path) -> None:
     assert problems(demo_drops) == []
     assert problems(demo_drops, deep=True) == []
-    assert verify(demo_drops).drop == release_of(demo_drops).name
+    assert verified(demo_drops).drop == release_of(demo_drops).name
 
 
 def test_a_copy_without_a_pointer_is_verified_by_name(demo_drops: Path, release: Path) -> None:
@@ -197,7 +201,7 @@ def test_a_damaged_pointer(demo_drops: Path, content: bytes) -> None:
 
 def test_nothing_is_published(tmp_path: Path) -> None:
     with pytest.raises(GoralError, match=r"^nothing is published: there is no latest\.json$"):
-        verify(tmp_path)
+        verified(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["../outside", "/etc", "..", ".", "", ".tmp-1-x", "a\\b", "a\0b"])
@@ -205,12 +209,12 @@ def test_a_pointer_does_not_lead_out(demo_drops: Path, name: str) -> None:
     pointer = {"drop": name, "manifest_sha256": "0" * 64}
     (demo_drops / "latest.json").write_text(json.dumps(pointer))
     with pytest.raises(GoralError, match="is not the name of a drop"):
-        verify(demo_drops)
+        verified(demo_drops)
 
 
 def test_a_drop_that_is_not_there(demo_drops: Path) -> None:
     with pytest.raises(GoralError, match=r"there is no drop 'other'; `goral drop list` names"):
-        verify(demo_drops, "other")
+        verified(demo_drops, "other")
 
 
 def test_the_manifest_of_another_drop(demo_drops: Path) -> None:
@@ -240,8 +244,8 @@ def test_a_manifest_that_names_files_outside(demo_drops: Path, name: str, kind: 
 
 def test_a_manifest_of_a_later_format(demo_drops: Path) -> None:
     with manifest_of(demo_drops) as said:
-        said["format"] = 2
-    assert problems(demo_drops) == ["manifest.json has format 2, this version reads 1"]
+        said["format"] = 3
+    assert problems(demo_drops) == ["manifest.json has format 3, this version reads 2"]
 
 
 @pytest.mark.parametrize(
@@ -281,7 +285,7 @@ def test_an_extra_column(demo_drops: Path) -> None:
         lambda table: table.append_column("requester_email", pa.array(["a@b.nl"] * len(table))),
     )
     assert problems(demo_drops) == [
-        f"extra column: {MUNICIPALITIES} has 'requester_email', which its contract does not"
+        f"extra column: {MUNICIPALITIES} has 'requester_email', which the manifest does not"
     ]
 
 
@@ -295,7 +299,7 @@ def test_a_renamed_column(demo_drops: Path) -> None:
         demo_drops, MUNICIPALITIES, lambda table: table.rename_columns({"res_region": "region"})
     )
     assert problems(demo_drops) == [
-        f"extra column: {MUNICIPALITIES} has 'region', which its contract does not",
+        f"extra column: {MUNICIPALITIES} has 'region', which the manifest does not",
         f"missing column: {MUNICIPALITIES} lacks 'res_region'",
     ]
 
@@ -304,7 +308,7 @@ def test_a_wrong_type(demo_drops: Path) -> None:
     field = pa.field("charge_points", pa.int32(), nullable=False)
     rewrite(demo_drops, CHARGE_POINTS, lambda table: with_field(table, "charge_points", field))
     assert problems(demo_drops) == [
-        f"wrong type: charge_points in {CHARGE_POINTS} is int32 not null, the contract says "
+        f"wrong type: charge_points in {CHARGE_POINTS} is int32 not null, the manifest says "
         "int64 not null"
     ]
 
@@ -314,7 +318,7 @@ def test_an_exact_number_made_a_float(demo_drops: Path) -> None:
     field = pa.field("value", pa.float64(), nullable=False)
     rewrite(demo_drops, name, lambda table: with_field(table, "value", field))
     assert problems(demo_drops) == [
-        f"wrong type: value in {name} is double not null, the contract says "
+        f"wrong type: value in {name} is double not null, the manifest says "
         "decimal128(18, 4) not null"
     ]
 
@@ -323,7 +327,7 @@ def test_a_wrong_nullability(demo_drops: Path) -> None:
     field = pa.field("charge_points", pa.int64(), nullable=True)
     rewrite(demo_drops, CHARGE_POINTS, lambda table: with_field(table, "charge_points", field))
     assert problems(demo_drops) == [
-        f"wrong type: charge_points in {CHARGE_POINTS} is int64, the contract says int64 not null"
+        f"wrong type: charge_points in {CHARGE_POINTS} is int64, the manifest says int64 not null"
     ]
 
 
@@ -365,7 +369,7 @@ def test_changed_content_is_found_by_deep(
     rewrite(demo_drops, CHARGE_POINTS, change)
     assert problems(demo_drops) == [], "only decoding the rows can tell"
     assert problems(demo_drops, deep=True) == [
-        f"changed content: rows of {CHARGE_POINTS} are not those the manifest was made from"
+        f"changed content: rows of {CHARGE_POINTS} are not those the manifest is of"
     ]
 
 
@@ -431,4 +435,4 @@ def test_a_contract_with_a_type_that_is_none(demo_drops: Path, release: Path) ->
 
 def test_the_manifest_reads_back_as_it_was_written(release: Path) -> None:
     path = release / "manifest.json"
-    assert manifest.read(path).to_bytes() == path.read_bytes()
+    assert manifest.parse(path.read_bytes()).to_bytes() == path.read_bytes()

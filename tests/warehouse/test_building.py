@@ -18,7 +18,7 @@ from goral_pipeline.orchestration import build as definitions
 from goral_pipeline.orchestration import run as orchestration
 from goral_pipeline.settings import Settings
 from goral_pipeline.sources import registry
-from goral_pipeline.warehouse import as_of, build
+from goral_pipeline.warehouse import apart, build
 from goral_pipeline.warehouse import query as warehouse
 from tests.conftest import every_file, goral
 
@@ -54,7 +54,7 @@ def broken_dbt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program.write_text(f"#!/bin/sh\necho 'disk is full'\ntouch '{tmp_path}/called'\nexit 2\n")
     program.chmod(0o755)
     monkeypatch.setattr(definitions, "DBT", program)
-    monkeypatch.setattr(as_of, "DBT", program)
+    monkeypatch.setattr(apart, "DBT", program)
     return tmp_path / "called"
 
 
@@ -208,7 +208,7 @@ def test_when_dbt_fails_for_a_past_day_its_words_are_shown(
 ) -> None:
     before = every_file(settings.drops), every_file(settings.warehouse)[build.FILE]
     with pytest.raises(GoralError, match=r"^dbt failed:\ndisk is full$"):
-        as_of.build_as_of(settings, ledger, as_of.date(2022, 1, 1))
+        apart.build_as_of(settings, ledger, apart.date(2022, 1, 1))
     assert (every_file(settings.drops), every_file(settings.warehouse)[build.FILE]) == before
 
 

@@ -1,6 +1,7 @@
-"""A warehouse as it would have been on a past day: from what had been received by then.
+"""A warehouse apart from the usual one, which it does not touch.
 
-It stands beside the usual one, which it does not touch. Does not belong here: how it is built.
+As it would have been on a past day, from what had been received by then; or of just the deliveries
+that a drop was made of. Does not belong here: how it is built.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from goral_pipeline.settings import DBT_PROJECT
 from goral_pipeline.warehouse import build, placement
 
 if TYPE_CHECKING:
-    from goral_pipeline.landing.ledger import Ledger
+    from goral_pipeline.landing.ledger import Current, Ledger
     from goral_pipeline.settings import Settings
 
 DBT = Path(sys.executable).with_name("dbt")
@@ -32,9 +33,22 @@ def build_as_of(settings: Settings, ledger: Ledger, day: date) -> Path:
         GoralError: when dbt fails, with the last of what it said.
     """
     end = datetime.combine(day + timedelta(days=1), time(), PROGRAMME_ZONE)
-    moment = end - timedelta(microseconds=1)
-    placement.place_all(settings, ledger, moment)
-    wanted = build.inputs(settings, ledger, moment)
+    pointed = ledger.current(as_of=end - timedelta(microseconds=1))
+    goal = settings.warehouse / f"goral-as-of-{day}.duckdb"
+    build_of(settings, ledger, pointed, goal)
+    return goal
+
+
+def build_of(
+    settings: Settings, ledger: Ledger, pointed: list[Current], goal: Path
+) -> build.Inputs:
+    """Build a warehouse at `goal` from what is given; gives what it was built from.
+
+    Raises:
+        GoralError: when dbt fails, with the last of what it said.
+    """
+    placement.place_all(settings, ledger, pointed)
+    wanted = build.inputs(settings, ledger, pointed)
     with build.one_builder(settings):
         build.prepare(settings, wanted)
         done = subprocess.run(
@@ -51,4 +65,5 @@ def build_as_of(settings: Settings, ledger: Ledger, day: date) -> Path:
         if done.returncode != 0:
             said = "\n".join((done.stdout + done.stderr).splitlines()[-LAST_LINES:])
             raise GoralError(f"dbt failed:\n{said}")
-        return build.swap_in(settings, wanted, settings.warehouse / f"goral-as-of-{day}.duckdb")
+        build.swap_in(settings, wanted, goal)
+    return wanted

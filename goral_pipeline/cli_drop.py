@@ -1,0 +1,151 @@
+"""The commands `goral drop …`: publishing for NDW, and all that is done with drops afterwards.
+
+Belongs here: arguments and what is shown. Does not belong here: doing any of it (`publishing`).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from goral_pipeline.cli_output import complain, print_rows, say
+from goral_pipeline.landing import open_ledger
+from goral_pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from goral_pipeline.publishing.drop import Published
+
+FAILED = 1
+
+Drop = Annotated[str | None, typer.Argument(help="Id of a drop; default: the latest.")]
+AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+
+drop_app = typer.Typer(
+    help="Drops for NDW: publish, release, verify, list, compare, reproduce, prune.",
+    no_args_is_help=True,
+)
+
+
+@drop_app.command("publish")
+def drop_publish(
+    allow_incomplete: Annotated[
+        bool,
+        typer.Option(help="Publish though the newest delivery of some partition did not pass."),
+    ] = False,
+) -> None:
+    """Publish what the warehouse holds, if that is not what is published already."""
+    from goral_pipeline.publishing import drop
+
+    settings = Settings.load()
+    with open_ledger(settings) as ledger:
+        result = drop.publish(settings, ledger, allow_incomplete=allow_incomplete, progress=say)
+    _tell(result, "published")
+
+
+@drop_app.command("release")
+def drop_release() -> None:
+    """Make the latest drop final: publish it once more, its figures no longer provisional."""
+    from goral_pipeline.publishing import finalise
+
+    settings = Settings.load()
+    with open_ledger(settings) as ledger:
+        result = finalise.release(settings, ledger, progress=say)
+    _tell(result, "final")
+
+
+@drop_app.command("verify")
+def drop_verify(
+    drop: Drop = None,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Decode every page and compare rows.")
+    ] = False,
+    at: Annotated[
+        str | None,
+        typer.Option(help="Folder or URL of a copy; default: where this pipeline publishes."),
+    ] = None,
+) -> None:
+    """Verify that a drop is, to the bit, what its manifest says, and fits its contracts."""
+    from goral_pipeline.publishing import store, upkeep
+
+    drops = store.open_store(Settings.load(**({"drops_url": at} if at else {})))
+    with drops.reaching():
+        made = upkeep.verified(drops.place, drop, deep=deep)
+    say(f"{made.drop} is right: {len(made.data)} data files, {made.rows} rows")
+    if made.notice:
+        say(made.notice)
+
+
+@drop_app.command("list")
+def drop_list(as_json: AsJson = False) -> None:
+    """List the drops there are, the oldest first."""
+    from goral_pipeline.publishing import upkeep
+
+    rows = [one.row() for one in upkeep.drops_of(Settings.load())]
+    if as_json:
+        print(json.dumps(rows, indent=2))
+    elif rows:
+        print_rows(rows)
+    else:
+        say("nothing is published yet; `goral run` does so")
+
+
+@drop_app.command("diff")
+def drop_diff(
+    before: Annotated[
+        str | None, typer.Argument(help="A drop; default: the one that NOW followed.")
+    ] = None,
+    now: Annotated[str | None, typer.Argument(help="A drop; default: the latest.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell what changed from one drop to another: rows by key, months, indicators."""
+    from goral_pipeline.publishing import upkeep
+
+    report = upkeep.diff(Settings.load(), before, now)
+    sys.stdout.write((report.to_json() if as_json else report.to_markdown()).decode())
+
+
+@drop_app.command("reproduce")
+def drop_reproduce(drop: Drop = None, as_json: AsJson = False) -> None:
+    """Make a drop's tables anew from the staged files it was made of, and compare them with it.
+
+    By the code, contracts and lock that made it they have to be the same to the bit; by others, the
+    same in content.
+    """
+    from goral_pipeline.publishing import reproduce
+
+    settings = Settings.load()
+    with open_ledger(settings) as ledger:
+        done = reproduce.reproduce(settings, ledger, drop, progress=say)
+    if as_json:
+        print(json.dumps(asdict(done), indent=2))
+    else:
+        print_rows([{"dataset": name, "outcome": out} for name, out in done.tables.items()])
+    made_by = "the program that made it" if done.is_same_program else "another program"
+    if not done.is_good:
+        complain(f"{done.drop} was not reproduced by {made_by}")
+        raise typer.Exit(FAILED)
+    say(f"{done.drop} was reproduced by {made_by}")
+
+
+@drop_app.command("prune")
+def drop_prune(
+    keep: Annotated[int, typer.Option(min=1, help="How many of the newest to keep.")] = 12,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would go.")] = False,
+) -> None:
+    """Remove old drops; never the latest, nor a final one."""
+    from goral_pipeline.publishing import upkeep
+
+    gone = upkeep.prune(Settings.load(), keep, dry_run=dry_run)
+    for made in gone:
+        say(f"{'would remove' if dry_run else 'removed'} {made.drop} ({made.status})")
+    if not gone:
+        say("nothing to remove")
+
+
+def _tell(result: Published, done: str) -> None:
+    say(f"{result.drop} {done if result.is_new else f'is {done} already'}")
+    say(f"{result.files} data files, {result.rows} rows, in {result.where}")

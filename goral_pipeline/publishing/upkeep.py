@@ -1,0 +1,136 @@
+"""The drops there are: listing, verifying, comparing and pruning them.
+
+Does not belong here: publishing (`drop`), or the retention of what drops are made of.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from goral_pipeline.errors import GoralError, VerificationFailed
+from goral_pipeline.publishing import changes, conformance, drop, manifest, store, verify
+from goral_pipeline.publishing.manifest import Manifest
+
+if TYPE_CHECKING:
+    from goral_pipeline.settings import Settings
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A drop that is there."""
+
+    made: Manifest
+    is_latest: bool
+
+    def row(self) -> dict[str, object]:
+        """What is shown of it."""
+        return {
+            "drop": self.made.drop,
+            "sequence": self.made.sequence,
+            "latest": self.is_latest,
+            "status": self.made.status,
+            "rows": self.made.rows,
+            "left_out": len(self.made.left_out),
+            "follows": self.made.previous.drop if self.made.previous else "",
+        }
+
+
+def drops_of(settings: Settings) -> list[Listed]:
+    """The drops there are, the oldest first."""
+    drops = store.open_store(settings)
+    with drops.reaching():
+        return _listed(drops)
+
+
+def prune(settings: Settings, keep: int, *, dry_run: bool) -> list[Manifest]:
+    """Remove drops but the newest `keep`; never the latest, nor a final one. Gives those removed.
+
+    Raises:
+        GoralError: when `keep` is less than 1.
+    """
+    if keep < 1:
+        raise GoralError("at least one drop has to be kept")
+    drops = store.open_store(settings)
+    with drops.reaching():
+        listed = _listed(drops)
+        old = [
+            one.made
+            for one in listed[:-keep]
+            if not one.is_latest and one.made.status != "final"
+        ]
+        for made in [] if dry_run else old:
+            drops.remove(made.drop)
+        if not dry_run:
+            drops.sweep()
+    return old
+
+
+def diff(settings: Settings, before: str | None, now: str | None) -> changes.Report:
+    """What changed from one drop to another; by default from the one before to the latest.
+
+    Raises:
+        GoralError: when there is no such drop.
+    """
+    import duckdb
+
+    drops = store.open_store(settings)
+    with drops.reaching():
+        made = named(drops, now) if now else drop.latest(drops)
+        if made is None:
+            raise GoralError("nothing is published yet; `goral drop publish` does so")
+        if before is None and made.previous is None:
+            raise GoralError(f"{made.drop} is the first drop: there is none to compare it with")
+        was = named(drops, before or (made.previous.drop if made.previous else ""))
+        with drop.held(drops, was) as old, drop.held(drops, made) as new, duckdb.connect() as con:
+            return changes.compare(con, old, new)
+
+
+def verified(drops: verify.Place, name: str | None = None, *, deep: bool = False) -> Manifest:
+    """The manifest of a drop, by default the latest, once all that it says is seen to be so.
+
+    Args:
+        drops: where it lies.
+        name: its id.
+        deep: whether every page is decoded, and rows compared.
+
+    Raises:
+        VerificationFailed: with every problem found.
+        GoralError: when there is no such drop.
+    """
+    pointed = manifest.latest(drops)
+    if name is None and pointed is None:
+        raise GoralError(f"nothing is published: there is no {verify.LATEST}")
+    drop_id = name or (pointed.drop if pointed else "")
+    if name is not None and name not in drops.folders(verify.RELEASES):
+        raise GoralError(f"there is no drop {name!r}; `goral drop list` names those there are")
+    known = pointed.manifest_sha256 if pointed and pointed.drop == drop_id else None
+    try:
+        if problems := verify.problems(drops, drop_id, known, deep=deep):
+            raise VerificationFailed(problems)
+    except verify.Damaged as error:
+        raise VerificationFailed([str(error)]) from None
+    made = manifest.read(drops, drop_id)
+    if problems := conformance.problems(drops, made):
+        raise VerificationFailed(problems)
+    return made
+
+
+def named(drops: store.Store, name: str) -> Manifest:
+    """The manifest of the drop of that name.
+
+    Raises:
+        GoralError: when there is no such drop.
+    """
+    if name not in drops.drops():
+        raise GoralError(f"there is no drop {name!r}; `goral drop list` names those there are")
+    return manifest.read(drops.place, name)
+
+
+def _listed(drops: store.Store) -> list[Listed]:
+    pointed = manifest.latest(drops.place)
+    made = [manifest.read(drops.place, name) for name in drops.drops()]
+    return [
+        Listed(one, pointed is not None and pointed.drop == one.drop)
+        for one in sorted(made, key=lambda one: (one.sequence, one.drop))
+    ]
