@@ -69,6 +69,7 @@ def generated() -> dict[Path, str]:
     return {
         ROOT / "dbt_project/models/staging/_sources.yml": dbt_sources(),
         ROOT / "dbt_project/models/marts/_marts.yml": dbt_marts(),
+        ROOT / "dbt_project/models/marts/_exposures.yml": dbt_exposures(),
         ROOT / "docs/reference/dictionary.md": dictionary(),
     }
 
@@ -136,6 +137,36 @@ def dbt_marts() -> str:
         for table in contract.tables
     ]
     return _yaml({"version": 2, "models": models})
+
+
+def dbt_exposures() -> str:
+    """The drop as a dbt exposure: which marts are published, and what of them."""
+    contracts = [contract for contract in model.published().values() if contract.is_published]
+    exposure = {
+        "name": "ndw_drop",
+        "label": "Drop for NDW",
+        "type": "application",
+        "maturity": "medium",
+        "description": "What is published for NDW. Its contracts are promises: a change of these "
+        "marts is a change of a published contract.",
+        "owner": {"name": "GO-RAL data team", "email": "go-ral@example.org"},
+        "depends_on": [f"ref('{table.name}')" for c in contracts for table in c.tables],
+        "config": {
+            "meta": {
+                "datasets": {c.dataset: _published_parts(c) for c in contracts},
+            }
+        },
+    }
+    return _yaml({"version": 2, "exposures": [exposure]})
+
+
+def _published_parts(contract: Contract) -> dict[str, Any]:
+    (table,) = contract.tables
+    return {
+        "contract_version": contract.version,
+        "rows": table.publish_where,
+        "columns": [column.name for column in table.columns],
+    }
 
 
 def _mart_tests(table: Table) -> list[dict[str, Any]]:

@@ -128,6 +128,11 @@ class Table:
         return self.properties.get("monthColumn")
 
     @property
+    def publish_where(self) -> str:
+        """Which of its rows go into a drop: SQL over its columns."""
+        return str(self.properties.get("publishWhere", "true"))
+
+    @property
     def report_by(self) -> tuple[str, ...]:
         """Columns that tell those apart who are told of the quality of what they delivered."""
         return tuple(self.properties.get("reportBy", ()))

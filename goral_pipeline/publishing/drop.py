@@ -297,7 +297,8 @@ def write_release(
 def rows_of_marts(con: duckdb.DuckDBPyConnection, table: Table) -> pa.RecordBatchReader:
     """The rows of a mart as they are published, sorted by key."""
     columns = ", ".join(column.name for column in table.columns)
-    query = f"select {columns} from marts.{table.name} order by {', '.join(table.key)}"
+    rows = f"from marts.{table.name} where {table.publish_where}"
+    query = f"select {columns} {rows} order by {', '.join(table.key)}"
     return con.execute(query).to_arrow_reader(parquet.ROWS_A_GROUP)
 
 

@@ -135,6 +135,96 @@ def test_past_staging_no_contract_has_a_personal_column(layer: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "contract", [c for c in published().values() if c.is_published], ids=lambda one: one.dataset
+)
+def test_what_is_published_names_no_person_and_tells_its_origin(contract: Contract) -> None:
+    for table in contract.tables:
+        names = {column.name: column for column in table.all_columns}
+        assert {column.personal for column in names.values()} == {"none"}
+        for word in ("token", "pseudonym", "hmac"):
+            assert not [name for name in names if word in name]
+        assert names["origin"].required
+
+
+@pytest.mark.parametrize(("contract", "table"), TABLES, ids=_name)
+def test_which_rows_are_published_is_a_predicate_over_the_columns(
+    contract: Contract, table: Table
+) -> None:
+    import duckdb
+
+    columns = ", ".join(f"{column.name} {column.type}" for column in table.all_columns)
+    with duckdb.connect() as con:
+        con.execute(f"create table t ({columns})")
+        con.execute(f"select * from t where {table.publish_where}")
+
+
+SHOWN = {
+    "sessions": 20,
+    "energy_kwh": 20,
+    "connected_evse_h": 20,
+    "charged_h_known_sessions": 20,
+    "charge_points_used": 2,
+    "drivers": 15,
+    "suppression": "none",
+}
+
+
+@pytest.mark.parametrize(
+    ("dataset", "rule", "row", "holds"),
+    [
+        ("kpi_use", "null_where_suppressed", SHOWN, True),
+        ("kpi_use", "null_where_suppressed", {"suppression": "small"}, True),
+        ("kpi_use", "null_where_suppressed", SHOWN | {"drivers": None}, False),
+        ("kpi_use", "null_where_suppressed", {"suppression": "small", "occupancy_pct": 1}, False),
+        ("kpi_use", "null_where_suppressed", {"suppression": "complementary", "drivers": 5}, False),
+        ("kpi_use", "drivers_in_fives", SHOWN | {"drivers": 12}, False),
+        ("kpi_use", "known_is_part", SHOWN | {"charged_h_known_sessions": 21}, False),
+        ("kpi_requests", "null_where_suppressed", {"suppression": "none"}, False),
+        ("kpi_requests", "null_where_suppressed", {"suppression": "small", "requests": 3}, False),
+        ("kpi_requests", "requests_range", {"suppression": "none", "requests": 0}, False),
+        ("indicator_values", "null_where_suppressed", {"suppression": "none"}, False),
+        ("indicator_values", "null_where_suppressed", {"suppression": "small", "value": 0}, False),
+        ("indicator_values", "origin_pattern", {"origin": "rvo, elaadnl"}, False),
+        ("indicator_values", "origin_pattern", {"origin": "elaadnl+rvo"}, True),
+    ],
+)
+def test_rules_of_what_is_told(dataset: str, rule: str, row: dict[str, Any], holds: bool) -> None:
+    import duckdb
+
+    (table,) = published()[dataset].tables
+    (predicate,) = (one.predicate for one in table.rules if one.name == rule)
+    typed = ", ".join(f"cast(${c.name} as {c.type}) as {c.name}" for c in table.columns)
+    values = {column.name: row.get(column.name) for column in table.columns}
+    with duckdb.connect() as con:
+        found = con.execute(f"select {predicate} from (select {typed})", values).fetchall()
+    assert found == [(holds,)]
+
+
+def test_only_dot_nl_s_rows_are_kept_back() -> None:
+    kept_back = {
+        contract.dataset: table.publish_where
+        for contract in published().values()
+        for table in contract.tables
+        if table.publish_where != "true"
+    }
+    assert kept_back == dict.fromkeys(
+        ["indicator_values", "mart_charge_points"], "origin <> 'ndw_dotnl'"
+    )
+
+
+def test_the_exposure_names_what_is_published_and_nothing_else() -> None:
+    content = yaml.safe_load(generate.dbt_exposures())
+    (exposure,) = content["exposures"]
+    in_it = {name: c for name, c in published().items() if c.is_published}
+    assert exposure["depends_on"] == [f"ref('{name}')" for name in in_it]
+    told = exposure["config"]["meta"]["datasets"]
+    assert {name: part["columns"] for name, part in told.items()} == {
+        name: [column.name for column in contract.tables[0].columns]
+        for name, contract in in_it.items()
+    }
+
+
+@pytest.mark.parametrize(
     ("dataset", "classes"),
     [
         (

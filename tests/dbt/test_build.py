@@ -57,6 +57,8 @@ def test_builds_without_any_delivery(builder: Builder) -> None:
         "mart_forecast",
         "mart_logistics_forecast",
         "mart_requests",
+        "kpi_requests",
+        "kpi_use",
         "indicator_values",
     ):
         assert warehouse.rows(f"select count(*) from marts.{empty}") == [(0,)]
@@ -369,6 +371,7 @@ def test_marts_are_laid_out_by_their_key(full: Warehouse) -> None:
         "dim_municipality": "municipality_code",
         "mart_charge_points": "source, month, municipality_code, access, speed",
         "mart_requests": "concession, reference_date, request_month, municipality_code, state",
+        "kpi_requests": "concession, request_month, municipality_code, state, reason",
         "indicator_values": "indicator, area_type, area_code, period_type, period, dimensions",
     }.items():
         assert full.rows(f"from marts.{mart}") == full.rows(f"from marts.{mart} order by {key}")

@@ -25,11 +25,12 @@ TABLES = [
     "dim_month",
     "dim_municipality",
     "indicator_values",
+    "kpi_requests",
+    "kpi_use",
     "mart_charge_point_comparison",
     "mart_charge_points",
     "mart_coverage",
     "mart_forecast",
-    "mart_location_placement",
     "mart_logistics_forecast",
 ]
 DEMO_NOTICE = "DEMO: every figure in this drop rests on invented data"
@@ -97,9 +98,45 @@ def test_rows_are_sorted_by_their_key_which_is_unique(demo: Demo, dataset: str) 
     assert len(set(keys)) == len(keys) > 0
 
 
-def test_what_counts_single_persons_is_in_no_drop(demo: Demo) -> None:
-    assert not published()["mart_requests"].is_published
-    assert not (demo.release / "mart_requests").exists()
+@pytest.mark.parametrize(
+    "mart", ["mart_requests", "mart_use", "mart_use_profile", "mart_busy_stations"]
+)
+def test_what_counts_single_persons_is_in_no_drop(demo: Demo, mart: str) -> None:
+    assert not published()[mart].is_published
+    assert not (demo.release / mart).exists()
+
+
+def test_what_few_persons_are_behind_is_not_told(demo: Demo) -> None:
+    use = pq.read_table(data_file(demo.release, "kpi_use")).to_pylist()
+    assert {row["suppression"] for row in use} <= {"none", "small", "complementary"}
+    assert any(row["suppression"] == "none" and row["sessions"] > 0 for row in use)
+    for row in use:
+        assert (row["drivers"] is None) == (row["suppression"] != "none")
+        assert row["drivers"] is None or row["drivers"] == 0 or row["drivers"] >= 10
+    requests = pq.read_table(data_file(demo.release, "kpi_requests")).to_pylist()
+    assert {row["suppression"] for row in requests} == {"none", "small", "complementary"}
+    assert min(row["requests"] for row in requests if row["requests"] is not None) >= 10
+    values = pq.read_table(data_file(demo.release, "indicator_values")).to_pylist()
+    assert all((row["value"] is None) == (row["suppression"] != "none") for row in values)
+
+
+@pytest.mark.parametrize("dataset", TABLES)
+def test_every_row_tells_its_origin_and_none_goes_back_to_it(demo: Demo, dataset: str) -> None:
+    found = set(pq.read_table(data_file(demo.release, dataset))["origin"].to_pylist())
+    assert found
+    assert "ndw_dotnl" not in found
+    parts = {part for origin in found for part in origin.split("+")}
+    assert parts <= {"elaadnl", "ecotap_allego", "goral", "ndw_dotnl", "rvo", "vattenfall"}
+    assert all(origin == "+".join(sorted(origin.split("+"))) for origin in found)
+
+
+def test_the_warehouse_keeps_what_does_not_go_back(demo: Demo) -> None:
+    with duckdb.connect(str(demo.home / "warehouse" / "goral.duckdb"), read_only=True) as con:
+        for mart in ("mart_charge_points", "indicator_values"):
+            rows = con.execute(f"select 1 from marts.{mart} where origin = 'ndw_dotnl'").fetchall()
+            assert rows
+            rest = con.execute(f"select count(*) from marts.{mart}").fetchall()[0][0] - len(rows)
+            assert pq.read_metadata(data_file(demo.release, mart)).num_rows == rest
 
 
 def test_no_personal_data_is_in_a_drop(demo: Demo) -> None:
@@ -122,13 +159,13 @@ def test_no_personal_data_is_in_a_drop(demo: Demo) -> None:
     [
         ("indicator_values", "value"),
         ("mart_charge_points", "charge_points"),
-        ("mart_location_placement", "locations"),
+        ("kpi_use", "sessions"),
         ("mart_forecast", "forecast"),
     ],
 )
 def test_pyarrow_pandas_and_duckdb_read_the_same_sum(demo: Demo, dataset: str, column: str) -> None:
     path = data_file(demo.release, dataset)
-    by_arrow = sum(pq.read_table(path)[column].to_pylist())
+    by_arrow = sum(value for value in pq.read_table(path)[column].to_pylist() if value is not None)
     by_pandas = pd.read_parquet(path)[column].sum()
     with duckdb.connect() as con:
         found = con.execute(f"select sum({column}), count(*) from '{path}'").fetchone()

@@ -271,7 +271,10 @@ def staged(record: Record, of: Delivery, number: int) -> dict[str, Any]:
 
 
 def counted_by_hand(pointed: list[Delivery]) -> dict[tuple[str, str, str], tuple[Any, ...]]:
-    """Sessions, energy and distinct tokens by concession, month and placement."""
+    """Sessions, energy and distinct tokens by concession, month and placement.
+
+    After the tokens of the concession those of all concessions together.
+    """
     told = [(record, one) for one in pointed for record in one.records]
     latest: dict[tuple[str, str], tuple[Record, Delivery]] = {}
     for record, one in told:
@@ -287,8 +290,16 @@ def counted_by_hand(pointed: list[Delivery]) -> dict[tuple[str, str, str], tuple
     for key, (record, one) in latest.items():
         if not record.is_credit and key not in taken:
             found[one.concession, record.month, PLACEMENT[record.place]].append(record)
+    everyone: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for (_, month, placement), of in found.items():
+        everyone[month, placement] |= {r.token for r in of}
     return {
-        cell: (len(of), sum(r.energy for r in of), len({r.token for r in of}))
+        cell: (
+            len(of),
+            sum(r.energy for r in of),
+            *[len({r.token for r in of})] * 2,
+            len(everyone[cell[1:]]),
+        )
         for cell, of in found.items()
     }
 
@@ -299,7 +310,8 @@ def agrees(warehouse: Warehouse, pointed: list[Delivery]) -> None:
     anew.build(pointed)
     assert warehouse.tables() == anew.tables()
     rows = warehouse.rows(
-        "select concession, month, placement, sessions, energy_kwh, drivers "
+        "select concession, month, placement, sessions, energy_kwh, drivers, "
+        "drivers_of_concession, drivers_of_all "
         "from intermediate.int_session_months"
     )
     assert {row[:3]: row[3:] for row in rows} == counted_by_hand(pointed)

@@ -44,7 +44,8 @@ select
     '{"source":"' || months.source || '"}' as dimensions,
     cast(coalesce(by_area.charge_points, 0) as decimal(18, 4)) as value,
     'count' as unit,
-    months.demo
+    months.demo,
+    months.source as origin
 from months
 cross join areas
 -- RVO tells access and speed of all.

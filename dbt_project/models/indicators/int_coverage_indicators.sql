@@ -81,7 +81,8 @@ select
     rates.dimensions,
     cast(rates.value as decimal(18, 4)) as value,
     rates.unit,
-    months.demo or coalesce(demo_years.demo, false) as demo
+    months.demo or coalesce(demo_years.demo, false) as demo,
+    'rvo' as origin
 from rates
 inner join months on rates.month = months.month
 left join demo_years on rates.vehicle_year = demo_years.year

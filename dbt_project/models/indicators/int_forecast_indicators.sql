@@ -28,7 +28,8 @@ select
         as dimensions,
     cast(sum(forecasts.forecast) as decimal(18, 4)) as value,
     'count' as unit,
-    editions.demo
+    editions.demo,
+    'elaadnl' as origin
 from {{ ref('mart_forecast') }} as forecasts
 inner join members on forecasts.municipality_code = members.municipality_code
 inner join editions on forecasts.edition = editions.edition

@@ -44,6 +44,7 @@ select
     '{}' as dimensions,
     cast(counts.value as decimal(18, 4)) as value,
     'count' as unit,
-    false as demo
+    false as demo,
+    'goral' as origin
 from counts
 cross join years

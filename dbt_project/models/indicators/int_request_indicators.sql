@@ -11,7 +11,8 @@ dates as (
 region_dates as (
     select
         dates.reference_date,
-        bool_or(known.demo) as demo
+        bool_or(known.demo) as demo,
+        {{ dbt.listagg('known.concession', "'+'", 'order by known.concession') }} as origin
     from dates
     inner join {{ ref('stg_mappings__concessions') }} as concessions
         on dates.reference_date > concessions.requests_from
@@ -29,7 +30,8 @@ scopes as (
         concession as scope,
         reference_date,
         '{"concession":"' || concession || '"}' as dimensions,
-        demo
+        demo,
+        concession as origin
     from reference_dates
     where delivered
     union all
@@ -37,7 +39,8 @@ scopes as (
         'region:' || countings.counting as scope,
         region_dates.reference_date,
         '{"counting":"' || countings.counting || '"}' as dimensions,
-        region_dates.demo
+        region_dates.demo,
+        region_dates.origin
     from region_dates
     cross join (values ('gross'), ('net')) as countings (counting)
 ),
@@ -153,7 +156,8 @@ select
         as dimensions,
     cast(coalesce(by_area.requests, 0) as decimal(18, 4)) as value,
     'count' as unit,
-    scopes.demo
+    scopes.demo,
+    scopes.origin
 from scopes
 inner join scope_areas on scopes.scope = scope_areas.scope
 cross join indicators

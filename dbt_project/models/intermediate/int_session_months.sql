@@ -32,6 +32,26 @@ charge_points_used as (
     group by concession, month, placement, municipality_code
 ),
 
+-- Whoever charges in two municipalities is in both: drivers do not add up.
+drivers_of_concession as (
+    select
+        concession,
+        month,
+        placement,
+        count(distinct token_pseudonym) as drivers
+    from sessions
+    group by concession, month, placement
+),
+
+drivers_of_all as (
+    select
+        month,
+        placement,
+        count(distinct token_pseudonym) as drivers
+    from sessions
+    group by month, placement
+),
+
 summed as (
     select
         concession,
@@ -67,6 +87,8 @@ final as (
         summed.charged_h,
         summed.charged_h_known_sessions,
         summed.drivers,
+        drivers_of_concession.drivers as drivers_of_concession,
+        drivers_of_all.drivers as drivers_of_all,
         charge_points_used.charge_points_used,
         summed.demo
     from summed
@@ -77,6 +99,15 @@ final as (
             and summed.placement = charge_points_used.placement
             -- Null outside of all known municipalities.
             and summed.municipality_code is not distinct from charge_points_used.municipality_code
+    inner join drivers_of_concession
+        on
+            summed.concession = drivers_of_concession.concession
+            and summed.month = drivers_of_concession.month
+            and summed.placement = drivers_of_concession.placement
+    inner join drivers_of_all
+        on
+            summed.month = drivers_of_all.month
+            and summed.placement = drivers_of_all.placement
 )
 
 select * from final

@@ -20,7 +20,8 @@ final as (
         || '-Q'
         || cast(extract(quarter from first_day) as {{ dbt.type_string() }}) as quarter,
         first_day,
-        last_day(first_day) as last_day
+        last_day(first_day) as last_day,
+        'goral' as origin
     from months
 )
 

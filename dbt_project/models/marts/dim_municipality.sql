@@ -3,7 +3,8 @@ select
     municipality_name,
     province,
     res_region,
-    reporting_province
+    reporting_province,
+    'goral' as origin
 from {{ ref('municipalities') }}
 where in_region
 order by municipality_code

@@ -1,4 +1,4 @@
-with indicators as (
+with every_value_told as (
     select * from {{ ref('int_charge_point_indicators') }}
     union all
     select * from {{ ref('int_request_indicators') }}
@@ -8,6 +8,15 @@ with indicators as (
     select * from {{ ref('int_forecast_indicators') }}
     union all
     select * from {{ ref('int_region_indicators') }}
+),
+
+indicators as (
+    select
+        *,
+        'none' as suppression
+    from every_value_told
+    union all
+    select * from {{ ref('int_use_indicators') }}
 ),
 
 final as (
@@ -21,7 +30,9 @@ final as (
         dimensions,
         value,
         unit,
-        case when demo then 'demo' else 'provisional' end as status
+        case when demo then 'demo' else 'provisional' end as status,
+        suppression,
+        origin
     from indicators
 )
 

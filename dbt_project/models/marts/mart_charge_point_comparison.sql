@@ -5,7 +5,8 @@ with months as (
         bool_or(counted.source = 'ndw_dotnl') as has_ndw_dotnl,
         {{ dbt.listagg(
             "case when counted.is_concession then counted.source end", "','", "order by counted.source"
-        ) }} as concessions_counted
+        ) }} as concessions_counted,
+        {{ dbt.listagg('counted.source', "'+'", 'order by counted.source') }} as origin
     from {{ ref('int_counted_months') }} as counted
     left join {{ ref('charge_point_definitions') }} as definitions
         on {{ holds_in('definitions', 'counted.month') }}
@@ -75,7 +76,8 @@ side_by_side as (
             end as bigint
         ) as concessions,
         months.concessions_counted,
-        months.definition
+        months.definition,
+        months.origin
     from months
     cross join {{ ref('dim_municipality') }} as municipalities
     cross join kinds
@@ -97,7 +99,8 @@ final as (
         ndw_dotnl - rvo as ndw_dotnl_minus_rvo,
         concessions - rvo as concessions_minus_rvo,
         concessions_counted,
-        definition
+        definition,
+        origin
     from side_by_side
 )
 

@@ -69,7 +69,8 @@ final as (
         counts.speed,
         cast(counts.charge_points as bigint) as charge_points,
         definitions.definition,
-        definitions.note as definition_note
+        definitions.note as definition_note,
+        counts.source as origin
     from counts
     -- A month without a definition must not disappear: the contract wants one.
     left join definitions on {{ holds_in('definitions', 'counts.month') }}

@@ -95,7 +95,8 @@ final as (
         rvo_charge_points_per_vehicle,
         cast(
             charge_points_per_vehicle - rvo_charge_points_per_vehicle as decimal(12, 6)
-        ) as difference_from_rvo
+        ) as difference_from_rvo,
+        'rvo' as origin
     from joined
 )
 

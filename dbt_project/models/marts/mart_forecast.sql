@@ -86,7 +86,8 @@ final as (
         forecasts.forecast,
         cast(counts.realised as bigint) as realised,
         counts.month as realised_month,
-        cast(counts.realised - forecasts.forecast as decimal(18, 9)) as difference
+        cast(counts.realised - forecasts.forecast as decimal(18, 9)) as difference,
+        case when counts.realised is null then 'elaadnl' else 'elaadnl+rvo' end as origin
     from forecasts
     left join last_counts as counts
         on
