@@ -20,6 +20,7 @@ import typer
 from goral_pipeline.cli_output import Format, complain, print_rows, print_table, say
 from goral_pipeline.cli_drop import drop_app
 from goral_pipeline.cli_quarantine import quarantine_app
+from goral_pipeline.cli_retention import retention_app
 from goral_pipeline.cli_sources import sources_app
 from goral_pipeline.errors import (
     DISK_FULL,
@@ -57,6 +58,7 @@ demo_app = typer.Typer(
 )
 app.add_typer(sources_app, name="sources")
 app.add_typer(quarantine_app, name="quarantine")
+app.add_typer(retention_app, name="retention")
 app.add_typer(drop_app, name="drop")
 app.add_typer(demo_app, name="demo")
 
@@ -189,6 +191,7 @@ def status(
             f"\n{late['dataset']} is overdue: the newest is {late['newest']}, by now there should "
             f"be {late['expected']}"
         )
+    _print_removed(report["partitions"])
     _print_implausible(report["implausible"])
     published = report["published"]
     say(f"published: {published['drop']}" if published else "published: nothing yet")
@@ -329,6 +332,19 @@ def _build_as_of(settings: Settings, day: datetime) -> None:
     with open_ledger(settings) as ledger:
         path = build_as_of(settings, ledger, day.date())
     say(f"built {path}; the usual warehouse and the drop are as they were")
+
+
+def _print_removed(partitions: list[dict[str, Any]]) -> None:
+    """Of each dataset, what retention removed from landing; partitions stand in order."""
+    removed = [row for row in partitions if row["removed_on"]]
+    for dataset, of in groupby(removed, itemgetter("dataset")):
+        rows = list(of)
+        last = max(row["removed_on"] for row in rows)
+        print(
+            f"\n{dataset}: of {len(rows)} partitions ({rows[0]['partition']} to "
+            f"{rows[-1]['partition']}) the raw delivery was removed from landing by retention, the "
+            f"last on {last}; what was staged of them stays"
+        )
 
 
 def _print_implausible(found: list[dict[str, Any]]) -> None:

@@ -79,6 +79,7 @@ def quarantine_show(
     print_table(shown, format_)
     if shown.num_rows < rows.num_rows:
         say(f"{shown.num_rows} of {rows.num_rows}; --limit 0 shows all")
+    _tell_of_removed(dataset, partition)
 
 
 @quarantine_app.command("quality")
@@ -123,6 +124,7 @@ def quarantine_export(
     rows = _records(dataset, partition, rule)
     write_csv(rows, file)
     say(f"{rows.num_rows} rows written to {file}")
+    _tell_of_removed(dataset, partition)
 
 
 @quarantine_app.command("retry")
@@ -137,8 +139,12 @@ def quarantine_retry(dataset: AnyDataset = None, partition: Partition = None) ->
     settings = Settings.load()
     with open_ledger(settings) as ledger:
         retry = quarantine.to_retry(settings, ledger, dataset, partition)
+        staying = quarantine.staying(settings, ledger, dataset, partition)
+    for told in staying:
+        say(told)
     if not retry:
-        say("nothing to retry: no mapping, register or contract of these changed since")
+        if not staying:
+            say("nothing to retry: no mapping, register or contract of these changed since")
         return
     if not run_partitions(settings, retry, fetch=False):
         raise typer.Exit(1)
@@ -150,6 +156,17 @@ def _held(dataset: str | None, partition: str | None) -> list[Held]:
     settings = Settings.load()
     with open_ledger(settings) as ledger:
         return quarantine.held(settings, ledger, dataset, partition)
+
+
+def _tell_of_removed(dataset: str, partition: str | None) -> None:
+    """Say of what is shown which file it refers to no more."""
+    from goral_pipeline import quarantine
+
+    settings = Settings.load()
+    with open_ledger(settings) as ledger:
+        for one in quarantine.held(settings, ledger, dataset, partition):
+            if told := quarantine.removed(settings, ledger, one):
+                say(told)
 
 
 def _unread(dataset: str | None, partition: str | None) -> list[str]:

@@ -103,6 +103,12 @@ def write_bytes(goal: Path, content: bytes) -> None:
         temporary.write_bytes(content)
 
 
+def remove_file(path: Path) -> None:
+    """Remove a file, so that it stays gone after a power cut; one that is gone already is none."""
+    path.unlink(missing_ok=True)
+    flush_folder(path.parent)
+
+
 def remove_folder(folder: Path) -> None:
     """Remove a folder and what is in it: its name goes in one step, so that no half stands."""
     temporary = temporary_beside(folder)

@@ -33,9 +33,9 @@ from goral_pipeline.sources import Source, concessions, registry
 from goral_pipeline.sources.asking import Answer, Known, Question
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
-    from goral_pipeline.landing.ledger import Count, Delivery, Ledger, Staging
+    from goral_pipeline.landing.ledger import Count, Delivery, Ledger, Removal, Staging
     from goral_pipeline.settings import Settings
 
 State = Literal["new", "unchanged", "missing", "failed"]
@@ -275,35 +275,96 @@ def _land(
     answer: Answer,
 ) -> None:
     before = ledger.latest_delivery(dataset, partition)
-    if before and before.content_key == answer.content_key:
-        return
     extension = source_of(settings, dataset).extension
-    store.keep(settings.landing, dataset, extension, incoming)
-    ledger.add_delivery(
-        dataset=dataset,
-        partition=partition,
-        sha256=incoming.sha256,
-        content_key=answer.content_key,
-        extension=extension,
-        size=incoming.size,
-        origin=answer.origin,
-        etag=answer.etag,
-        last_modified=answer.last_modified,
-        demo=answer.demo,
-    )
+    # Between its place in landing and its record nothing may take it for old.
+    with store.shared(settings.landing):
+        if before and before.content_key == answer.content_key:
+            if before.sha256 == incoming.sha256:
+                # It may have been removed meanwhile; given once more, it can be staged anew.
+                store.keep(settings.landing, dataset, before.extension, incoming)
+            return
+        store.keep(settings.landing, dataset, extension, incoming)
+        ledger.add_delivery(
+            dataset=dataset,
+            partition=partition,
+            sha256=incoming.sha256,
+            content_key=answer.content_key,
+            extension=extension,
+            size=incoming.size,
+            origin=answer.origin,
+            etag=answer.etag,
+            last_modified=answer.last_modified,
+            demo=answer.demo,
+        )
 
 
 def needs_staging(settings: Settings, ledger: Ledger, dataset: str, partition: str) -> bool:
-    """Whether the newest delivery is not staged as it would be today, or its files are gone."""
+    """Whether the newest delivery is not staged as it would be today, or its files are gone.
+
+    One in use that retention removed from landing stays as it was staged.
+    """
     latest = ledger.latest_delivery(dataset, partition)
     if latest is None:
         return False
     wanted = fingerprint(settings, dataset)
     return not any(
         current.delivery.delivery_id == latest.delivery_id
-        and current.fingerprint == wanted
         and all((settings.home_folder / file.path).is_file() for file in current.files)
+        and (current.fingerprint == wanted or removal_of(settings, ledger, latest) is not None)
         for current in ledger.current(dataset, partition)
+    )
+
+
+def removal_of(settings: Settings, ledger: Ledger, delivery: Delivery) -> Removal | None:
+    """How retention removed a delivery from landing; None where it lies there, or was lost."""
+    path = landed_at(settings, delivery)
+    if path.is_file():
+        return None
+    return ledger.removal(path.relative_to(settings.home_folder).as_posix())
+
+
+def landed_at(settings: Settings, delivery: Delivery) -> Path:
+    """Where a delivery lies in landing, or lay."""
+    return store.place(settings.landing, delivery.dataset, delivery.sha256, delivery.extension)
+
+
+def staying(
+    settings: Settings, ledger: Ledger, wanted: Mapping[str, Collection[str]]
+) -> dict[str, dict[str, Removal]]:
+    """The partitions in use that would be staged otherwise today, were the delivery not removed.
+
+    Args:
+        settings: how they would be staged.
+        ledger: what is in use.
+        wanted: the partitions to look at, by dataset.
+
+    Returns:
+        By dataset and partition, how its delivery was removed.
+    """
+    found: dict[str, dict[str, Removal]] = {}
+    for dataset in sorted(wanted.keys() & {removal.dataset for removal in ledger.removals()}):
+        today = fingerprint(settings, dataset)
+        for current in ledger.current(dataset):
+            key, delivery = current.delivery.partition, current.delivery
+            if key not in wanted[dataset] or current.fingerprint == today:
+                continue
+            if removal := removal_of(settings, ledger, delivery):
+                found.setdefault(dataset, {})[key] = removal
+    return found
+
+
+def staying_in_words(dataset: str, removals: Mapping[str, Removal]) -> str:
+    """What to say of the partitions of a dataset that `staying` found."""
+    first, last = min(removals), max(removals)
+    which = first if first == last else f"{first} to {last} ({len(removals)} partitions)"
+    return f"{dataset} {which}: {_stays_in_words(dataset, first, *removals.values())}"
+
+
+def _stays_in_words(dataset: str, partition: str, *removals: Removal) -> str:
+    return (
+        f"removed from landing by retention on {max(removal.day for removal in removals)}, so it "
+        "stays as it was staged, by the contract and mapping of then; to stage it anew deliver "
+        f"the same file again: goral deliver {dataset} FILE --partition {partition}"
     )
 
 
@@ -311,17 +372,31 @@ def _bring_up_to_date(
     settings: Settings, ledger: Ledger, dataset: str, partition: str, message: str
 ) -> Ingested:
     """Stage the latest delivery if that was not done, and move the pointer if it passes."""
+    # So that what is read is not removed meanwhile, nor what is staged before it is in use.
+    with store.shared(settings.landing):
+        return _brought_up_to_date(settings, ledger, dataset, partition, message)
+
+
+def _brought_up_to_date(
+    settings: Settings, ledger: Ledger, dataset: str, partition: str, message: str
+) -> Ingested:
     latest = ledger.latest_delivery(dataset, partition)
     if latest is None:
         return Ingested(dataset, partition, "missing", message or "nothing was delivered")
     if not needs_staging(settings, ledger, dataset, partition):
         current = ledger.current(dataset, partition)[0]
+        for stays in staying(settings, ledger, {dataset: [partition]}).values():
+            told = _stays_in_words(dataset, partition, *stays.values())
+            message = "; ".join(filter(None, (message, told)))
         rows = _rows(settings, dataset, ledger.counts(current.staging_id))
         verdicts = _verdicts(settings, latest, current.fingerprint)
         doubts = _doubts(settings, ledger, latest, ledger.months(current.staging_id))
         return Ingested(
             dataset, partition, "unchanged", message, latest.delivery_id, rows, verdicts, doubts
         )
+    if removal := removal_of(settings, ledger, latest):
+        text = f"delivery {latest.delivery_id}: {_removed_in_words(latest, removal)}"
+        return Ingested(dataset, partition, "failed", text, latest.delivery_id)
     try:
         staging = _stage(settings, latest)
         received = {file.table_name: file.received for file in staging.files}
@@ -341,6 +416,15 @@ def _bring_up_to_date(
     verdicts = _verdicts(settings, latest, staging.fingerprint)
     doubts = _doubts(settings, ledger, latest, sorted({month for _, month, _ in staging.months}))
     return Ingested(dataset, partition, "new", message, latest.delivery_id, rows, verdicts, doubts)
+
+
+def _removed_in_words(delivery: Delivery, removal: Removal) -> str:
+    before = f" (it was rejected before: {delivery.problem})" if delivery.problem else ""
+    return (
+        f"it was removed from landing by retention on {removal.day} and cannot be staged{before}; "
+        "deliver it, or a better file, again: goral deliver "
+        f"{delivery.dataset} FILE --partition {delivery.partition}"
+    )
 
 
 def left_behind(
@@ -403,7 +487,7 @@ def _stage(settings: Settings, delivery: Delivery) -> Staging:
         partition=delivery.partition,
         delivery_id=delivery.delivery_id,
         fingerprint=fingerprint(settings, delivery.dataset),
-        landed=store.place(settings.landing, delivery.dataset, delivery.sha256, delivery.extension),
+        landed=landed_at(settings, delivery),
         home=settings.home_folder,
         spill=durable.temporary_beside(settings.landing / "spill"),
         key=_key(settings, delivery.dataset),

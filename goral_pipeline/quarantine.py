@@ -81,13 +81,49 @@ def to_retry(
     Raises:
         SettingsError: as in `held`.
     """
-    known = contracts(settings.home_folder)
     retry: dict[str, list[str]] = {}
-    for delivery in _newest(settings, ledger, dataset, partition):
-        of, key = delivery.dataset, delivery.partition
-        if of in known and ingestion.needs_staging(settings, ledger, of, key):
-            retry.setdefault(of, []).append(key)
+    for of, keys in _described(settings, ledger, dataset, partition).items():
+        for key in keys:
+            if ingestion.needs_staging(settings, ledger, of, key):
+                retry.setdefault(of, []).append(key)
     return retry
+
+
+def staying(
+    settings: Settings, ledger: Ledger, dataset: str | None = None, partition: str | None = None
+) -> list[str]:
+    """What cannot be retried, for retention removed the deliveries; a line a dataset.
+
+    Raises:
+        SettingsError: as in `held`.
+    """
+    wanted = _described(settings, ledger, dataset, partition)
+    found = ingestion.staying(settings, ledger, wanted)
+    return [ingestion.staying_in_words(of, removals) for of, removals in sorted(found.items())]
+
+
+def removed(settings: Settings, ledger: Ledger, one: Held) -> str:
+    """What to say where the file that record numbers refer to was removed; else nothing."""
+    removal = ingestion.removal_of(settings, ledger, one.delivery)
+    if removal is None:
+        return ""
+    return (
+        f"{one.delivery.dataset} {one.delivery.partition}: the raw delivery was removed from "
+        f"landing by retention on {removal.day}; record numbers are those of the file as it was "
+        "sent, so look there"
+    )
+
+
+def _described(
+    settings: Settings, ledger: Ledger, dataset: str | None, partition: str | None
+) -> dict[str, list[str]]:
+    """The partitions with a delivery, by dataset, of those that a contract describes."""
+    known = contracts(settings.home_folder)
+    found: dict[str, list[str]] = {}
+    for delivery in _newest(settings, ledger, dataset, partition):
+        if delivery.dataset in known:
+            found.setdefault(delivery.dataset, []).append(delivery.partition)
+    return found
 
 
 def _newest(

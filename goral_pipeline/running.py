@@ -22,7 +22,7 @@ def run_months(
     settings: Settings, from_: str | None, to: str | None, only: list[str], *, fetch: bool
 ) -> bool:
     """Run the assets for a range of months, if there is anything to do; whether all went well."""
-    from goral_pipeline import planning
+    from goral_pipeline import ingestion, planning
     from goral_pipeline.publishing.drop import is_up_to_date
 
     partitions = planning.partitions(settings, from_, to, only)
@@ -30,6 +30,8 @@ def run_months(
         news = planning.first_news(settings, ledger, partitions, fetch=fetch)
         if news is None and is_up_to_date(settings, ledger):
             say("nothing new: every delivery, the warehouse and the drop are up to date")
+            for dataset, removals in ingestion.staying(settings, ledger, partitions).items():
+                say(ingestion.staying_in_words(dataset, removals))
             _tell_of_inbox(settings)
             return True
     return run_partitions(settings, partitions, fetch=fetch)

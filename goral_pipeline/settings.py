@@ -79,6 +79,12 @@ class Settings(BaseSettings):
     border_distance_m: float = Field(
         100.0, ge=0, le=1000, description="Locations nearer to a generalised border are flagged."
     )
+    landing_retention_days: int = Field(
+        550, ge=1, le=36_500, description="Deliveries with personal data stay so long in landing."
+    )
+    staging_retention_days: int = Field(
+        3653, ge=1, le=36_500, description="Staged rows stay so long after they went out of use."
+    )
 
     @classmethod
     def load(cls, **overrides: object) -> Self:

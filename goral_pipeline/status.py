@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from goral_pipeline import ingestion
 from goral_pipeline.checks import expectations
 from goral_pipeline.checks.reconciliation import totals
 from goral_pipeline.errors import VerificationFailed
@@ -30,6 +31,8 @@ def report(settings: Settings, ledger: Ledger) -> dict[str, Any]:
     `state` is that of the newest delivery; the counts and the rules broken are of the one in use,
     by table and, at the top, of the dataset's records. `superseded` counts the deliveries that came
     before the newest; `published` is whether the published drop is made of the one in use.
+    `removed_on` is the day on which retention removed the newest from landing; None where it lies
+    there.
     """
     deliveries = ledger.deliveries()
     newest = {(d.dataset, d.partition): d for d in deliveries}
@@ -79,6 +82,7 @@ def _partition(
     settings: Settings, ledger: Ledger, delivery: Delivery, current: Current | None
 ) -> dict[str, Any]:
     tables = _tables(ledger, current) if current else {}
+    removal = ingestion.removal_of(settings, ledger, delivery)
     # A dataset of a mapping that is gone has its tables still.
     contract = contracts(settings.home_folder).get(delivery.dataset)
     records = contract.tables[0].name if contract else next(iter(tables), "")
@@ -93,6 +97,7 @@ def _partition(
         "newest": delivery.delivery_id,
         "in_use": current.delivery.delivery_id if current else None,
         "problem": delivery.problem,
+        "removed_on": removal.day if removal else None,
         "tables": tables,
     }
 

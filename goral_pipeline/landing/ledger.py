@@ -2,7 +2,8 @@
 
 Belongs here: the tables, and functions that record a fact or answer a question, each in one
 transaction. Does not belong here: files, deliveries' content, decisions. Facts are added, not
-changed, but for the state of a delivery; so "as of" a day is a filter on `received_at`.
+changed, but for the state of a delivery and the moment a removal was done; so "as of" a day is a
+filter on `received_at`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -133,6 +134,20 @@ _drops = sa.Table(
     sa.Column("demo", sa.Boolean, nullable=False),
     sa.Column("published_at", _Moment, nullable=False),
 )
+_removals = sa.Table(
+    "removals",
+    _metadata,
+    sa.Column("removal_id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("path", sa.String(500), nullable=False),
+    sa.Column("kind", sa.String(20), nullable=False),
+    sa.Column("dataset", sa.String(80), nullable=False),
+    sa.Column("delivery_id", sa.String(16), nullable=False),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("reason", sa.String(200), nullable=False),
+    sa.Column("decided_at", _Moment, nullable=False),
+    sa.Column("removed_at", _Moment),
+    sa.Index("removals_by_path", "path", "removal_id"),
+)
 
 
 @dataclass(frozen=True)
@@ -211,6 +226,32 @@ class Current:
     key_id: str | None
     """Of the pseudonyms in it; None where it has none."""
     files: tuple[StagedFile, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class Removal:
+    """A file or folder that retention removed; `path` is relative to GORAL_HOME.
+
+    What was landed again since then lies there though it was removed once.
+    """
+
+    path: str
+    kind: str
+    dataset: str
+    """Empty where it is of none."""
+    delivery_id: str
+    """Empty where it is of none that was recorded."""
+    bytes: int
+    reason: str
+    decided_at: datetime
+    removed_at: datetime | None
+    """None as long as nobody has seen that it is gone: whoever decided it may have been killed."""
+
+    @property
+    def day(self) -> str:
+        """The day in Amsterdam on which it was removed, as far as is known."""
+        moment = (self.removed_at or self.decided_at).astimezone(clock.PROGRAMME_ZONE)
+        return moment.strftime("%Y-%m-%d")
 
 
 class Ledger:
@@ -540,6 +581,64 @@ class Ledger:
         )
         return [row["partition"] for row in self._all(query)]
 
+    def out_of_use(self) -> dict[str, datetime]:
+        """Since when each staging that was in use once is so no more."""
+        query = sa.select(_pointers).order_by(
+            _pointers.c.dataset, _pointers.c.partition, _pointers.c.pointer_id
+        )
+        found: dict[str, datetime] = {}
+        before: dict[str, Any] = {}
+        for row in self._all(query):
+            found.pop(row["staging_id"], None)
+            is_same = all(before.get(name) == row[name] for name in ("dataset", "partition"))
+            if is_same and before["staging_id"] != row["staging_id"]:
+                found[before["staging_id"]] = row["moved_at"]
+            before = row
+        return found
+
+    # --- removals -----------------------------------------------------------------------------
+
+    def decide_removals(self, removals: Iterable[Removal]) -> None:
+        """Record what is about to be removed; what was decided before and not done is decided anew.
+
+        Recorded before it is done, so that nothing is ever gone without the ledger knowing why.
+        """
+        with self._write() as connection:
+            for removal in removals:
+                connection.execute(
+                    _removals.delete().where(
+                        _removals.c.path == removal.path, _removals.c.removed_at.is_(None)
+                    )
+                )
+                connection.execute(_removals.insert().values(**vars(removal)))
+
+    def confirm_removals(self, paths: Iterable[str]) -> None:
+        """Record that what was decided to be removed is gone."""
+        with self._write() as connection:
+            now = clock.now()
+            for path in paths:
+                connection.execute(
+                    _removals.update()
+                    .where(_removals.c.path == path, _removals.c.removed_at.is_(None))
+                    .values(removed_at=now)
+                )
+
+    def removals(self) -> list[Removal]:
+        """All that retention removed or has decided to, the first first."""
+        query = sa.select(_removals).order_by(_removals.c.removal_id)
+        return [_removal(row) for row in self._all(query)]
+
+    def removal(self, path: str) -> Removal | None:
+        """The last removal of a path: what explains that nothing lies there."""
+        query = (
+            sa.select(_removals)
+            .where(_removals.c.path == path)
+            .order_by(_removals.c.removal_id.desc())
+            .limit(1)
+        )
+        found = self._all(query)
+        return _removal(found[0]) if found else None
+
     # --- drops --------------------------------------------------------------------------------
 
     def add_drop(self, drop_id: str, manifest_sha256: str, fingerprint: str, demo: bool) -> None:
@@ -564,6 +663,10 @@ class Ledger:
     def _all(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
         with self._engine.connect() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def _removal(row: dict[str, Any]) -> Removal:
+    return Removal(**{name: value for name, value in row.items() if name != "removal_id"})
 
 
 def _delivery_id(dataset: str, partition: str, sha256: str, times_before: int) -> str:

@@ -2,6 +2,9 @@
 
 Belongs here: taking in bytes and keeping them under their SHA-256. Does not belong here: what the
 bytes mean, or which delivery is the current one (`ledger`).
+
+What lies here is removed by one process at a time, while no other takes in or reads a delivery:
+`shared` and `alone` are the two sides of that.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from goral_pipeline import durable
-from goral_pipeline.errors import DeliveryRejected
+from goral_pipeline.errors import DeliveryRejected, GoralError
 
 MIB = 1024 * 1024
 
@@ -45,8 +48,9 @@ class Incoming:
         if not, as does half a line, and a whole file that nobody wrote to for so many seconds.
         While another process is at the file, this delivery comes in from its start, by itself.
         """
-        durable.make_folder(part.parent, durable.PRIVATE)
-        descriptor = _alone_at(part)
+        with shared(self.landing):
+            durable.make_folder(part.parent, durable.PRIVATE)
+            descriptor = _alone_at(part)
         if descriptor is None:
             return
         # A second descriptor holds the lock on until the file has its lasting place or is gone:
@@ -152,12 +156,66 @@ def remove_left(folder: Path, names: str, seconds: float) -> None:
     for part in folder.glob(names):
         # Another process may be removing them too.
         with suppress(FileNotFoundError):
-            if time.time() - part.stat().st_mtime <= seconds:
-                continue
-            descriptor = _alone_at(part)
-            if descriptor is not None:
-                part.unlink()
-                os.close(descriptor)
+            if time.time() - part.stat().st_mtime > seconds:
+                remove_part(part)
+
+
+def remove_part(part: Path) -> bool:
+    """Remove what came in of a delivery, unless another process is at it; whether it is gone."""
+    descriptor = _alone_at(part)
+    if descriptor is None:
+        return False
+    durable.remove_file(part)
+    os.close(descriptor)
+    return True
+
+
+@contextmanager
+def shared(landing: Path) -> Iterator[None]:
+    """While in the block, nothing is removed from landing; others may be in it too.
+
+    Where there is no landing yet there is nothing to be removed.
+    """
+    if not landing.is_dir():
+        yield
+        return
+    descriptor = os.open(landing, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def alone(landing: Path, seconds: float = 60.0) -> Iterator[None]:
+    """Be the only one at landing and what is staged from it.
+
+    Raises:
+        GoralError: when others are at it for all of so many seconds.
+    """
+    durable.make_folder(landing, durable.PRIVATE)
+    end = time.monotonic() + seconds
+    descriptor = os.open(landing, os.O_RDONLY)
+    try:
+        while not _has_locked(descriptor):
+            if time.monotonic() >= end:
+                raise GoralError(
+                    "deliveries are being taken in, or removed by another process; nothing was "
+                    "removed: run again when that is done"
+                )
+            time.sleep(0.2)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _has_locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _alone_at(part: Path) -> int | None:

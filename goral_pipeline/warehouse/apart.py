@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 from datetime import date, datetime, time, timedelta
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from goral_pipeline.clock import PROGRAMME_ZONE
@@ -30,10 +30,12 @@ def build_as_of(settings: Settings, ledger: Ledger, day: date) -> Path:
     """Build `goral-as-of-<day>.duckdb` from what had been received by the end of that day.
 
     Raises:
-        GoralError: when dbt fails, with the last of what it said.
+        GoralError: when retention removed what was in use then; when dbt fails, with the last of
+            what it said.
     """
     end = datetime.combine(day + timedelta(days=1), time(), PROGRAMME_ZONE)
     pointed = ledger.current(as_of=end - timedelta(microseconds=1))
+    _refuse_removed(settings, ledger, pointed, day)
     goal = settings.warehouse / f"goral-as-of-{day}.duckdb"
     build_of(settings, ledger, pointed, goal)
     return goal
@@ -67,3 +69,21 @@ def build_of(
             raise GoralError(f"dbt failed:\n{said}")
         build.swap_in(settings, wanted, goal)
     return wanted
+
+
+def _refuse_removed(settings: Settings, ledger: Ledger, pointed: list[Current], day: date) -> None:
+    removals = {removal.path: removal for removal in ledger.removals()}
+    gone = [
+        (current.delivery, removals[folder])
+        for current in pointed
+        for folder in {PurePosixPath(file.path).parent.as_posix() for file in current.files}
+        if folder in removals and not (settings.home_folder / folder).exists()
+    ]
+    if gone:
+        delivery, removal = gone[0]
+        more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
+        raise GoralError(
+            f"the warehouse of {day} cannot be built any more: the rows in use then of "
+            f"{delivery.dataset} {delivery.partition}{more} were removed by retention on "
+            f"{removal.day} ({removal.reason}); take a later day"
+        )

@@ -1,11 +1,12 @@
 """A process that has everything loaded and forks a child for each run that is to be killed.
 
 Each line on standard input is a request `{"home", "deliveries", "in_worker", "seams", "kill_at",
-"is_after"}`. The child waits for a line `go`, so that a tracer can be put on it first; the answers
-are lines `{"pids": [...]}` and then `{"status": ...}`, what `os.waitstatus_to_exitcode` says.
+"is_after", "removing"}`. The child waits for a line `go`, so that a tracer can be put on it first;
+the answers are lines `{"pids": [...]}` and then `{"status": ...}`, what `os.waitstatus_to_exitcode`
+says.
 
 With `kill_at` the child kills itself before, or after, that call of one of the seams: functions of
-`durable`, and `commit` of the ledger.
+`durable`, and `commit` of the ledger. With `removing` the run is one of retention, years later.
 """
 
 import json
@@ -96,7 +97,10 @@ def child(asked: dict[str, Any], go: int, ready: int) -> None:
         Killer(asked["kill_at"], is_after=asked["is_after"]).put_on(asked["seams"])
     os.write(ready, json.dumps([os.getpid(), *others]).encode() + b"\n")
     os.read(go, 1)
-    scene.run(Path(asked["home"]), Path(asked["deliveries"]), in_worker=bool(others))
+    if asked.get("removing"):
+        scene.remove_old(Path(asked["home"]))
+    else:
+        scene.run(Path(asked["home"]), Path(asked["deliveries"]), in_worker=bool(others))
 
 
 def serve() -> None:

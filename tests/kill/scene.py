@@ -8,12 +8,13 @@ import hashlib
 import shutil
 import sqlite3
 import tempfile
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from goral_pipeline import ingestion
+from goral_pipeline import clock, ingestion, retention
 from goral_pipeline.contracts import Column, published
 from goral_pipeline.landing import open_ledger
 from goral_pipeline.landing.ledger import Ledger
@@ -24,7 +25,7 @@ from goral_pipeline.warehouse import build, placement
 from tests import support_files
 from tests.support_files import BOUNDARIES, LOCATIONS, REQUESTS, feature, location, request, square
 
-MOMENTS = {"received_at", "staged_at", "moved_at", "published_at"}
+MOMENTS = {"received_at", "staged_at", "moved_at", "published_at", "decided_at", "removed_at"}
 GOOD, BAD = 25, 1
 _connect = duckdb.connect
 
@@ -78,6 +79,16 @@ def run(home: Path, deliveries: Path, *, in_worker: bool = False) -> None:
         placement.place_all(settings, ledger)
         build_warehouse(settings, ledger)
         drop.publish(settings, ledger)
+
+
+def remove_old(home: Path) -> None:
+    """Remove what has been kept for its time, as it will be when that has passed."""
+    then = clock.now() + timedelta(days=5000)
+    clock.now = lambda: then  # type: ignore[assignment]
+    settings = settings_of(home)
+    with open_ledger(settings) as ledger:
+        if problems := retention.apply(settings, ledger).problems:
+            raise SystemExit("\n".join(problems))
 
 
 def _judge_nothing() -> None:
@@ -145,7 +156,12 @@ def pointed_files(home: Path) -> list[tuple[str, str]]:
             if tables.fetchone() == (0,):
                 return []
             rows: list[tuple[str, str]] = con.execute(
-                "select path, sha256 from staged_files join pointers using (staging_id)"
+                # Of those superseded, what retention has not begun to remove.
+                "select path, sha256 from staged_files join pointers using (staging_id) "
+                "where pointer_id in "
+                "(select max(pointer_id) from pointers group by dataset, partition) "
+                "or not exists (select * from removals as removed "
+                "where staged_files.path like removed.path || '/%')"
             ).fetchall()
             return rows
         finally:

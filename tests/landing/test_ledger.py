@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from goral_pipeline import clock
 from goral_pipeline.errors import SettingsError
-from goral_pipeline.landing.ledger import Delivery, Ledger
+from goral_pipeline.landing.ledger import Delivery, Ledger, Removal
 from tests.landing.records import DATASET, MONTH, MakeLedger, receive, sha256, staging_of, take_in
 
 START = datetime(2022, 8, 1, 12, tzinfo=UTC)
@@ -265,6 +265,68 @@ def test_a_drop_is_recorded_once(ledger: Ledger) -> None:
     assert [drop["drop_id"] for drop in ledger.drops()] == ["2022-08-b", "2022-07-a"]
     assert ledger.drops()[0]["manifest_sha256"] == sha256("b")
     assert ledger.drops()[0]["published_at"].tzinfo is not None
+
+
+# ── removals ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def removal(path: str, reason: str = "old") -> Removal:
+    return Removal(path, "delivery", DATASET, "d" * 16, 5 * 1024**3, reason, clock.now(), None)
+
+
+def test_a_removal_is_decided_and_then_confirmed(make_ledger: MakeLedger) -> None:
+    ledger = make_ledger()
+    assert ledger.removals() == []
+    assert ledger.removal("landing/a") is None
+    ledger.decide_removals([removal("landing/a"), removal("landing/b")])
+    ledger.confirm_removals(["landing/a"])
+    a, b = make_ledger().removals()
+    assert (a.path, b.path) == ("landing/a", "landing/b")
+    assert a.removed_at is not None
+    assert a.removed_at.tzinfo is not None
+    assert b.removed_at is None
+    assert b.bytes == 5 * 1024**3
+    assert ledger.removal("landing/b") == b
+
+
+def test_what_was_decided_and_not_done_is_decided_anew(ledger: Ledger) -> None:
+    ledger.decide_removals([removal("landing/a", "before")])
+    ledger.decide_removals([removal("landing/a", "after")])
+    (kept,) = ledger.removals()
+    assert kept.reason == "after"
+
+
+@pytest.mark.usefixtures("ticking")
+def test_what_is_removed_again_is_told_again(ledger: Ledger) -> None:
+    for _ in range(2):
+        ledger.decide_removals([removal("landing/a")])
+        ledger.confirm_removals(["landing/a"])
+    first, second = ledger.removals()
+    assert first.removed_at is not None
+    assert second.removed_at is not None
+    assert first.removed_at < second.removed_at
+    assert ledger.removal("landing/a") == second
+
+
+def test_the_day_of_a_removal_is_that_in_amsterdam(ledger: Ledger) -> None:
+    late = datetime(2022, 7, 31, 23, 30, tzinfo=UTC)
+    told = Removal("p", "delivery", DATASET, "", 1, "old", late, None)
+    assert told.day == "2022-08-01"
+
+
+@pytest.mark.usefixtures("ticking")
+def test_out_of_use_is_what_another_came_after(ledger: Ledger) -> None:
+    first, other = take_in(ledger, "A"), take_in(ledger, "A", partition="2022-08")
+    assert ledger.out_of_use() == {}
+    second = take_in(ledger, "B")
+    (since,) = ledger.out_of_use().values()
+    assert set(ledger.out_of_use()) == {staging_of(first).staging_id}
+    assert since > second.received_at
+    ledger.accept(staging_of(first))
+    assert set(ledger.out_of_use()) == {staging_of(second).staging_id}
+    ledger.accept(staging_of(first))
+    assert set(ledger.out_of_use()) == {staging_of(second).staging_id}, "pointed at twice"
+    assert staging_of(other).staging_id not in ledger.out_of_use()
 
 
 # ── several writers at once ──────────────────────────────────────────────────────────────────────
