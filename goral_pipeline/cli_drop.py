@@ -25,7 +25,7 @@ Drop = Annotated[str | None, typer.Argument(help="Id of a drop; default: the lat
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 drop_app = typer.Typer(
-    help="Drops for NDW: publish, release, verify, list, compare, reproduce, prune.",
+    help="Drops for NDW: publish, release, verify, list, compare, reproduce, prune, load.",
     no_args_is_help=True,
 )
 
@@ -144,6 +144,40 @@ def drop_prune(
         say(f"{'would remove' if dry_run else 'removed'} {made.drop} ({made.status})")
     if not gone:
         say("nothing to remove")
+
+
+@drop_app.command("load")
+def drop_load(
+    url: Annotated[
+        str,
+        typer.Argument(
+            metavar="URL",
+            help="postgresql://user@host/database; the password rather in PGPASSWORD or ~/.pgpass.",
+        ),
+    ],
+    drop: Drop = None,
+    schema: Annotated[
+        str, typer.Option(help="Schema of the views; the tables stand in <schema>_drops.")
+    ] = "goral",
+    older: Annotated[
+        bool,
+        typer.Option("--older", help="Load a drop older than the latest loaded, beside it."),
+    ] = False,
+    allow_demo: Annotated[
+        bool, typer.Option("--allow-demo", help="Load a drop of invented data.")
+    ] = False,
+) -> None:
+    """Load a drop into PostgreSQL, whole or not at all; a drop that is there is left alone."""
+    from goral_pipeline.publishing import loader, store
+
+    drops = store.open_store(Settings.load())
+    with drops.reaching():
+        loaded = loader.load(
+            drops, url, drop, schema=schema, older=older, allow_demo=allow_demo, progress=say
+        )
+    done = f"loaded: {sum(loaded.rows.values())} rows" if loaded.is_new else "is loaded already"
+    shown = f"views in {schema} show it" if loaded.is_latest else f"views in {schema} show another"
+    say(f"{loaded.drop} {done}; {shown}")
 
 
 def _tell(result: Published, done: str) -> None:

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -155,6 +156,25 @@ def demo_drops(demo: Demo, tmp_path: Path) -> Path:
     drops = tmp_path / "home" / "drops"
     shutil.copytree(demo.drops, drops)
     return drops
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """URL of a PostgreSQL server that lives as long as the tests."""
+    try:
+        import pgserver
+    except ImportError:
+        if os.environ.get("GORAL_REQUIRE_POSTGRES"):
+            raise
+        pytest.skip("NOT TESTED on PostgreSQL: the package pgserver is not installed here")
+    # A socket's path may be 107 characters long; pytest's folders can be longer.
+    folder = tempfile.mkdtemp(prefix="goral-pg-")
+    server = pgserver.get_server(folder)
+    try:
+        yield server.get_uri()
+    finally:
+        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def every_file(folder: Path) -> dict[str, tuple[int, int, int]]:

@@ -1,8 +1,5 @@
 """The ledger on SQLite, and on a real PostgreSQL where one can be had."""
 
-import os
-import shutil
-import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,32 +11,14 @@ from goral_pipeline.landing.ledger import Ledger
 from tests.landing.records import MakeLedger
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """URL of a PostgreSQL server that lives as long as the tests."""
-    try:
-        import pgserver
-    except ImportError:
-        if os.environ.get("GORAL_REQUIRE_POSTGRES"):
-            raise
-        pytest.skip("NOT TESTED on PostgreSQL: the package pgserver is not installed here")
-    # A socket's path may be 107 characters long; pytest's folders can be longer.
-    folder = tempfile.mkdtemp(prefix="goral-pg-")
-    server = pgserver.get_server(folder)
-    try:
-        yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
-    finally:
-        server.cleanup()
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
 def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """URL of a database with nothing in it."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'ledger.sqlite'}"
         return
-    server = request.getfixturevalue("postgres")
+    plain = request.getfixturevalue("postgres")
+    server = plain.replace("postgresql://", "postgresql+psycopg://")
     name = f"ledger_{uuid.uuid4().hex}"
     administration = sa.create_engine(server, isolation_level="AUTOCOMMIT")
     with administration.connect() as connection:

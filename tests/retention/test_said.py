@@ -10,7 +10,7 @@ from goral_pipeline.errors import GoralError
 from goral_pipeline.landing.ledger import Ledger
 from goral_pipeline.settings import Settings
 from goral_pipeline.status import report
-from goral_pipeline.warehouse.as_of import build_as_of
+from goral_pipeline.warehouse.apart import build_as_of
 from tests.cli.conftest import Main, main
 from tests.retention.conftest import MONTH, At, Take
 from tests.support_files import KEY, REQUESTS
