@@ -14,8 +14,8 @@ import yaml
 from goral_pipeline import parquet
 from goral_pipeline.contracts import model
 from goral_pipeline.publishing import manifest
-from goral_pipeline.publishing.content import ContentHash
-from goral_pipeline.publishing.manifest import DataFile, Manifest, OtherFile
+from goral_pipeline.publishing.manifest import DataFile, Manifest, OtherFile, Pointer, Product
+from goral_pipeline.publishing.verify import ContentHash
 
 LOGICAL = {"VARCHAR": "string", "DATE": "date", "BOOLEAN": "boolean", "TIMESTAMPTZ": "timestamp"}
 
@@ -83,7 +83,7 @@ def write_drop(
     sequence: int,
     marts: dict[str, Mart],
     *,
-    product: str = "kpi",
+    product: Product = "kpi",
     demo: bool = False,
 ) -> Path:
     """Write a release and point at it; gives its folder."""
@@ -112,6 +112,7 @@ def write_drop(
         code_version="0",
         lock_sha256=None,
         contracts={name: mart.version for name, mart in marts.items()},
+        deprecated={},
         data=data,
         other=other,
         staged_files=[],
@@ -119,8 +120,7 @@ def write_drop(
         checks={},
     )
     (folder / manifest.MANIFEST).write_bytes(made.to_bytes())
-    sha256 = parquet.sha256(folder / manifest.MANIFEST)
-    (drops / manifest.LATEST).write_bytes(manifest.pointer(drop, sha256))
+    (drops / manifest.LATEST).write_bytes(made.pointer().to_bytes())
     return folder
 
 
@@ -144,7 +144,8 @@ def _write_file(
         rows=table.num_rows,
         bytes=path.stat().st_size,
         sha256=parquet.sha256(path),
-        schema_fingerprint=manifest.schema_fingerprint(schema),
+        columns=(columns := manifest.columns_of(schema)),
+        schema_fingerprint=manifest.schema_fingerprint(columns),
         content_hash=digest.hexdigest(),
         months=[],
     )
@@ -155,4 +156,4 @@ def change_manifest(drops: Path, drop: str, **entries: Any) -> None:
     path = drops / manifest.RELEASES / drop / manifest.MANIFEST
     content = json.loads(path.read_bytes()) | entries
     path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
-    (drops / manifest.LATEST).write_bytes(manifest.pointer(drop, parquet.sha256(path)))
+    (drops / manifest.LATEST).write_bytes(Pointer(drop, parquet.sha256(path)).to_bytes())

@@ -22,8 +22,9 @@ from psycopg import sql
 
 from goral_pipeline.contracts import published
 from goral_pipeline.errors import GoralError, SettingsError, VerificationFailed
-from goral_pipeline.publishing import loader, manifest
-from goral_pipeline.publishing.verify import verify
+from goral_pipeline.publishing import loader, manifest, upkeep
+from goral_pipeline.publishing.store import FolderStore
+from goral_pipeline.publishing.verify import Folder, release
 from tests.conftest import GORAL, Demo, Ran, goral
 from tests.publishing.made_up import Mart, change_manifest, column, write_drop
 
@@ -67,7 +68,7 @@ def query(url: str) -> Iterator[Query]:
 
 
 def load(drops: Path, url: str, drop: str | None = None, **options: Any) -> loader.Loaded:
-    return loader.load(drops, url, drop, **{"schema": "goral"} | options)
+    return loader.load(FolderStore(drops), url, drop, **{"schema": "goral"} | options)
 
 
 def counts(version: str, points: int, *columns: dict[str, Any], **values: Any) -> Mart:
@@ -109,11 +110,11 @@ def test_the_demo_has_the_sums_that_duckdb_reads_from_its_files(
     demo_drops: Path, url: str, query: Query
 ) -> None:
     loaded = load(demo_drops, url, allow_demo=True)
-    read = verify(demo_drops)
+    read = upkeep.verified(Folder(demo_drops))
     assert loaded.rows == {file.dataset: file.rows for file in read.data}
     assert sum(loaded.rows.values()) > 1000
     for file in read.data:
-        path = manifest.release(demo_drops, read.drop) / file.path
+        path = demo_drops / release(read.drop) / file.path
         columns = published()[file.dataset].table(file.dataset).columns
         measures = ["count(*)"]
         for one in columns:

@@ -94,12 +94,16 @@ def publish(settings: Settings, *made_of: Current, content: bytes | None = None)
     """A drop as far as it tells what it is made of."""
     made = Manifest(
         drop="2022-07-a",
+        product="kpi",
+        sequence=1,
+        previous=None,
         fingerprint="f",
         demo=False,
         status="provisional",
         code_version="1",
         lock_sha256=None,
         contracts={},
+        deprecated={},
         data=[],
         other=[],
         staged_files=[
