@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from goral_pipeline.cli_output import Format, complain, print_rows, print_table, say
 from goral_pipeline.cli_drop import drop_app
+from goral_pipeline.cli_output import Format, complain, print_rows, print_table, say
 from goral_pipeline.cli_quarantine import quarantine_app
 from goral_pipeline.cli_retention import retention_app
 from goral_pipeline.cli_sources import sources_app

@@ -497,7 +497,9 @@ class Ledger:
             .order_by(_deliveries.c.dataset, _deliveries.c.partition)
         )
         with self._engine.connect() as connection:
-            return self._with_files(connection, query, sa.select(_stagings.c.staging_id).where(wanted))
+            return self._with_files(
+                connection, query, sa.select(_stagings.c.staging_id).where(wanted)
+            )
 
     def _with_files(
         self,

@@ -174,7 +174,9 @@ def _by_key(
 ) -> dict[str, Any]:
     """Rows added, removed and changed, by column and month."""
     held = [{column.name for column in r.data[dataset].columns} for r in (before, now)]
-    compared = [c.name for c in now.data[dataset].columns if c.name in held[0] and c.name not in key]
+    compared = [
+        c.name for c in now.data[dataset].columns if c.name in held[0] and c.name not in key
+    ]
     differs = [f"old.{_q(name)} is distinct from new.{_q(name)}" for name in compared]
     month = "month" if "month" in held[0] & held[1] else None
     at = f"coalesce(new.{month}, old.{month})" if month else "''"
@@ -182,7 +184,11 @@ def _by_key(
     # A key is never null, so where one is, that side of the join is not there.
     is_new, is_gone = (f"{side}.{_q(key[0])} is null" for side in ("old", "new"))
     both = f"not ({is_new} or {is_gone})"
-    counted = [is_new, is_gone, *(f"{both} and {differ}" for differ in (f"({any_differs})", *differs))]
+    counted = [
+        is_new,
+        is_gone,
+        *(f"{both} and {differ}" for differ in (f"({any_differs})", *differs)),
+    ]
     of_old, of_new = (_relation(release.path(dataset)) for release in (before, now))
     rows = con.execute(
         f"""
@@ -205,9 +211,7 @@ def _by_key(
     }
 
 
-def _shifts(
-    con: duckdb.DuckDBPyConnection, before: Release, now: Release
-) -> list[Shift]:
+def _shifts(con: duckdb.DuckDBPyConnection, before: Release, now: Release) -> list[Shift]:
     """Each indicator of which the value is another than before."""
     if INDICATORS not in before.data or INDICATORS not in now.data:
         return []

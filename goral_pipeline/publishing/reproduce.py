@@ -39,8 +39,9 @@ class Reproduced:
 
     @property
     def is_good(self) -> bool:
-        """Whether each table was reproduced as far as it has to be: to the bit by the program that
-        made it, in content by another.
+        """Whether each table is as far the same as it has to be.
+
+        To the bit by the program that made it, in content by another.
         """
         good = {"same bytes"} if self.is_same_program else {"same bytes", "same content"}
         return set(self.tables.values()) <= good

@@ -214,9 +214,7 @@ class RemoteStore(Store):
         try:
             for name in self.place.names(release):
                 durable.make_folder((folder / name).parent)
-                self.place.files.get_file(
-                    self.place.path(f"{release}/{name}"), str(folder / name)
-                )
+                self.place.files.get_file(self.place.path(f"{release}/{name}"), str(folder / name))
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -252,7 +250,7 @@ class AzureStore(RemoteStore):
 
         container, _, blob = self.place.path(LATEST).partition("/")
         client = self.place.files.service_client.get_blob_client(container, blob)
-        condition = (
+        condition: dict[str, Any] = (
             {"overwrite": False}
             if seen is None
             else {
@@ -285,7 +283,9 @@ class S3Store(RemoteStore):
         bucket, _, key = self.place.path(LATEST).partition("/")
         condition = {"IfNoneMatch": "*"} if seen is None else {"IfMatch": seen}
         try:
-            self.place.files.call_s3("put_object", Bucket=bucket, Key=key, Body=content, **condition)
+            self.place.files.call_s3(
+                "put_object", Bucket=bucket, Key=key, Body=content, **condition
+            )
         except (ClientError, OSError) as error:
             if _says_changed(error):
                 raise _overtaken(self.where) from None
@@ -330,7 +330,7 @@ REMOTE: dict[str, type[RemoteStore]] = {
 ERRORS_OF = ("azure.", "botocore.", "aiobotocore.", "aiohttp.", "paramiko.")
 
 
-def _says_changed(error: BaseException) -> bool:
+def _says_changed(error: BaseException | None) -> bool:
     """Whether S3 refused for the condition: 412, or 409 where two wrote at the same moment."""
     from botocore.exceptions import ClientError
 
@@ -338,7 +338,7 @@ def _says_changed(error: BaseException) -> bool:
         if isinstance(error, ClientError):
             code = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
             return code in (409, 412)
-        error = error.__cause__  # type: ignore[assignment]
+        error = error.__cause__
     return False
 
 

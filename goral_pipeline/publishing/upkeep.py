@@ -55,9 +55,7 @@ def prune(settings: Settings, keep: int, *, dry_run: bool) -> list[Manifest]:
     with drops.reaching():
         listed = _listed(drops)
         old = [
-            one.made
-            for one in listed[:-keep]
-            if not one.is_latest and one.made.status != "final"
+            one.made for one in listed[:-keep] if not one.is_latest and one.made.status != "final"
         ]
         for made in [] if dry_run else old:
             drops.remove(made.drop)

@@ -71,7 +71,9 @@ def _under_declared(dataset: str, old: str, new: str, changed: list[Change]) -> 
     for level in LEVELS:
         of_level = [change for change in changed if change.level == level]
         if of_level and _parts(new) < (needed := _next(old, level)):
-            told = "; ".join(f"{change.column or 'the dataset'} {change.what}" for change in of_level)
+            told = "; ".join(
+                f"{change.column or 'the dataset'} {change.what}" for change in of_level
+            )
             asked = ".".join(map(str, needed))
             return [f"{dataset}: {told}: that is a {level} change and asks for version {asked}, "
                     f"the contract says {new}"]  # fmt: skip

@@ -1,8 +1,8 @@
 """A process that forks publishers and kills them at random, while a reader takes the drops.
 
-`python -m tests.kill.publishers HOME RUNS SEED`: HOME holds a warehouse that is built. Each publisher
-has something new to publish. Tells as JSON how many were killed, what the reader read, and what it
-found wrong.
+`python -m tests.kill.publishers HOME RUNS SEED`: HOME holds a warehouse that is built. Each
+publisher has something new to publish. Tells as JSON how many were killed, what the reader read,
+and what it found wrong.
 """
 
 import json

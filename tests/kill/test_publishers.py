@@ -46,7 +46,7 @@ def test_no_torn_drop_is_read_while_publishers_are_killed(
     assert len(listed) >= told["drops"]
     for one in listed:
         upkeep.verified(drops, one.made.drop, deep=True)
-    assert [path for path in settings.drops.rglob(".tmp-*")] == [], "leftovers are swept"
+    assert list(settings.drops.rglob(".tmp-*")) == [], "leftovers are swept"
     assert [one.made.sequence for one in listed if one.is_latest] == [
         max(one.made.sequence for one in listed)
     ]

@@ -1,4 +1,4 @@
-"""One drop after another: versions, the change report, two publishers, final, reproduced, pruned."""
+"""One drop after another: compared, versioned, of two publishers, final, reproduced, pruned."""
 
 import json
 import shutil
@@ -149,9 +149,7 @@ def published_with(
     path = folder / contract.path.name
     path.write_text(change(contract.path.read_text()))
     changed = model.read(path)
-    monkeypatch.setattr(
-        drop, "published_tables", lambda: [(c, c.tables[0]) for c, _ in tables()]
-    )
+    monkeypatch.setattr(drop, "published_tables", lambda: [(c, c.tables[0]) for c, _ in tables()])
 
 
 def test_an_under_declared_change_stops_publication_and_names_the_column(
@@ -259,9 +257,7 @@ def test_a_demo_is_never_final(settings: Settings, ledger: Ledger) -> None:
         finalise.release(settings, ledger)
 
 
-def test_an_incomplete_drop_is_never_final(
-    real: Settings, ledger: Ledger, tmp_path: Path
-) -> None:
+def test_an_incomplete_drop_is_never_final(real: Settings, ledger: Ledger, tmp_path: Path) -> None:
     reject_june(real, ledger, tmp_path)
     drop.publish(real, ledger, allow_incomplete=True)
     with pytest.raises(GoralError, match="without the newest delivery") as refusal:
@@ -284,9 +280,7 @@ def test_a_damaged_drop_is_never_final(real: Settings, ledger: Ledger) -> None:
 def test_an_old_drop_is_reproduced_after_newer_deliveries(
     settings: Settings, ledger: Ledger, tmp_path: Path, demo: Demo
 ) -> None:
-    july = next(
-        c for c in ledger.current(REQUESTS) if c.delivery.partition == "2022-07"
-    )
+    july = next(c for c in ledger.current(REQUESTS) if c.delivery.partition == "2022-07")
     august = next(c for c in ledger.current(REQUESTS) if c.delivery.partition == "2022-08")
     # Another month's file is a newer delivery of July that is read well.
     source = settings.landing / "vattenfall" / "requests"

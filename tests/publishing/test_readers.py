@@ -50,7 +50,9 @@ def by_duckdb(path: Path, column: str) -> tuple[int, Decimal]:
 
 
 def by_polars(path: Path, column: str) -> tuple[int, Decimal]:
-    rows, total = pl.scan_parquet(path).select(pl.len(), pl.col(column).sum().alias("of")).collect().row(0)
+    rows, total = (
+        pl.scan_parquet(path).select(pl.len(), pl.col(column).sum().alias("of")).collect().row(0)
+    )
     return rows, Decimal(total)
 
 
@@ -81,4 +83,6 @@ def test_spark(demo: Demo, expected: Sums) -> None:
     )
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout.splitlines()[-1])
-    assert dict(zip(SUMS, ((rows, Decimal(total)) for rows, total in told), strict=True)) == expected
+    assert (
+        dict(zip(SUMS, ((rows, Decimal(total)) for rows, total in told), strict=True)) == expected
+    )

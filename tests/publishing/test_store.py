@@ -1,4 +1,4 @@
-"""Drops on object storage and over SFTP: whole, verified there, and the pointer moved by one alone."""
+"""Drops on object storage and over SFTP: whole, verified there, the pointer moved by one alone."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,9 +41,7 @@ def content_of(drops: store.Store, name: str) -> dict[str, bytes]:
     return found
 
 
-def test_a_drop_over_there_is_the_one_of_here(
-    remote: Settings, ledger: Ledger, demo: Demo
-) -> None:
+def test_a_drop_over_there_is_the_one_of_here(remote: Settings, ledger: Ledger, demo: Demo) -> None:
     told: list[str] = []
     result = drop.publish(remote, ledger, progress=told.append)
     assert (result.is_new, result.drop) == (True, demo.drop)

@@ -54,7 +54,11 @@ def with_a_rule(table: Table) -> Table:
 
 CHANGES: dict[str, tuple[Change, str, str]] = {
     "type": (of_column("charge_points", type="INTEGER"), "2.0.0", "charge_points was BIGINT"),
-    "unit": (of_column("charge_points", properties={"unit": "kW"}), "2.0.0", "charge_points was in"),
+    "unit": (
+        of_column("charge_points", properties={"unit": "kW"}),
+        "2.0.0",
+        "charge_points was in",
+    ),
     "empty": (of_column("definition", required=False), "2.0.0", "definition may now be empty"),
     "any value": (of_column("access", codes={}), "2.0.0", "access may now be any value"),
     "key": (of_column("speed", key_position=None), "2.0.0", "the dataset had the key"),
