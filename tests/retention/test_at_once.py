@@ -16,6 +16,7 @@ def test_two_at_a_time_remove_each_thing_once(
     settings: Settings, ledger: Ledger, at: At, take: Take
 ) -> None:
     for rows in range(1, 5):
+        at(rows)
         take(rows)
     at(5000)
 

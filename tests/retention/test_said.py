@@ -30,8 +30,9 @@ def removed(settings: Settings, ledger: Ledger, at: At, take: Take) -> str:
 
 
 @pytest.fixture
-def changed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everything would be staged otherwise now, as after a change of the contract."""
+def changed(monkeypatch: pytest.MonkeyPatch, removed: str) -> None:
+    """What was removed would be staged otherwise now, as after a change of the contract."""
+    assert removed
     monkeypatch.setattr(ingestion, "fingerprint", lambda *_: "1" * 16)
 
 
@@ -61,7 +62,7 @@ def test_it_stays_as_it_was_staged_and_that_is_said(
     assert line.startswith(f"{REQUESTS} {MONTH}: removed from landing by retention on {removed}")
 
 
-@pytest.mark.usefixtures("changed", "removed")
+@pytest.mark.usefixtures("changed")
 def test_delivered_again_it_is_staged_anew(settings: Settings, ledger: Ledger, take: Take) -> None:
     (before,) = ledger.current()
     take(30, bad=1)
