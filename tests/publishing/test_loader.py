@@ -160,7 +160,7 @@ def test_every_value_arrives_as_it_was(drops: Path, url: str, query: Query) -> N
             "day": date(2022, 2, 28),
             "moment": moment,
             "flag": False,
-            "bytes": b"\x00\xff\\",
+            "bytes": b"\x01\\,\x7f",
             "large": -(2**63),
             "small": 2**31 - 1,
         },
