@@ -121,6 +121,8 @@ def test_the_demo_has_the_sums_that_duckdb_reads_from_its_files(
             measures += [f'count("{one.name}")', f'count(distinct "{one.name}")']
             if one.type.startswith(("DECIMAL", "INTEGER", "BIGINT")):
                 measures.append(f'sum("{one.name}")')
+            elif one.type == "BOOLEAN":
+                measures.append(f'sum("{one.name}"::integer)')
             elif one.type == "VARCHAR":
                 measures.append(f'sum(length("{one.name}"))')
             else:
