@@ -166,7 +166,8 @@ def _pieces(path: Path) -> Iterator[memoryview]:
     from pyarrow import csv
 
     options = csv.WriteOptions(include_header=False)
-    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+    # Without reading ahead: that would hold more of the file than is sent.
+    with pq.ParquetFile(path, pre_buffer=False, page_checksum_verification=True) as file:
         for batch in file.iter_batches(ROWS_A_PIECE):
             sink = pa.BufferOutputStream()
             columns = [_writable(column) for column in batch.columns]

@@ -134,7 +134,7 @@ def _write_file(
     path = folder / name / f"{number}.parquet"
     path.parent.mkdir(exist_ok=True)
     table = rows.cast(schema) if isinstance(rows, pa.Table) else pa.Table.from_pylist(rows, schema)
-    pq.write_table(table, path, write_page_checksum=True)
+    pq.write_table(table, path, write_page_checksum=True, row_group_size=parquet.ROWS_A_GROUP)
     digest = ContentHash()
     for batch in table.to_batches():
         digest.update(batch)
