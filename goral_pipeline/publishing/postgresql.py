@@ -10,6 +10,7 @@ psycopg is imported with this module, so this module is imported late.
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -24,6 +25,9 @@ from goral_pipeline.errors import GoralError, SettingsError
 if TYPE_CHECKING:
     from goral_pipeline.contracts import Column, Contract, Table
     from goral_pipeline.publishing.manifest import Manifest
+
+# What it logs of a lost connection is told by an exception too; unasked, it would be printed.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 LONGEST_NAME = 63
 """Bytes. PostgreSQL cuts longer names short without failing."""
