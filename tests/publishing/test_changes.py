@@ -10,6 +10,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 from hypothesis import given
+from hypothesis import settings as effort
 from hypothesis import strategies as st
 
 from goral_pipeline import parquet
@@ -165,6 +166,7 @@ ROWS = st.dictionaries(
 )
 
 
+@effort(deadline=None)
 @given(before=ROWS, now=ROWS)
 def test_counts_are_those_of_plain_sets(
     tmp_path_factory: pytest.TempPathFactory,

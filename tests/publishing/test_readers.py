@@ -58,7 +58,7 @@ def by_polars(path: Path, column: str) -> tuple[int, Decimal]:
 
 def by_pandas(path: Path, column: str) -> tuple[int, Decimal]:
     read = pd.read_parquet(path)
-    return len(read), Decimal(read[column].dropna().sum())
+    return len(read), Decimal(str(read[column].dropna().sum()))
 
 
 @pytest.mark.parametrize("reader", [by_duckdb, by_polars, by_pandas])
