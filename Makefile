@@ -12,6 +12,7 @@ SUPPORTED := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_in
 
 VENV := .venv
 DLT := .venv-dlt
+DATACONTRACT := .venv-datacontract
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.goral-installed
 MANIFEST := dbt_project/target/manifest.json
@@ -78,12 +79,20 @@ test: install ## Run the tests, but for the slow ones
 bench: install $(DLT)/.installed ## Measure speed and memory beside others, into benchmarks/results.json
 	$(BIN)/python -m benchmarks
 
-# What is measured beside, and has requirements of its own.
+# What is measured beside, and what tests contracts: each has requirements of its own.
 $(DLT)/.installed: benchmarks/dlt.lock $(INSTALLED)
-	@$(BIN)/python -m venv --clear $(DLT)
-	@env -u PYTHONDONTWRITEBYTECODE $(DLT)/bin/python -m pip --disable-pip-version-check --no-input \
-		install --quiet --require-hashes --no-deps $(PIP_FLAGS) -r benchmarks/dlt.lock
-	@touch $@
+	$(ISOLATED)
+
+$(DATACONTRACT)/.installed: tests/datacontract.lock $(INSTALLED)
+	$(ISOLATED)
+
+# An environment in the folder of the target, of the lock that it is made from.
+define ISOLATED
+@$(BIN)/python -m venv --clear $(@D)
+@env -u PYTHONDONTWRITEBYTECODE $(@D)/bin/python -m pip --disable-pip-version-check --no-input \
+	install --quiet --require-hashes --no-deps $(PIP_FLAGS) -r $<
+@touch $@
+endef
 
 dev: install ## Start Dagster's web interface
 	$(BIN)/goral dev
@@ -95,22 +104,27 @@ lint: install ## Check style, types, layers, SQL and that generated files are up
 	$(BIN)/lint-imports
 	$(SQLFLUFF) lint --disable-progress-bar dbt_project/models
 	$(BIN)/python -m goral_pipeline.contracts.generate --check
+	$(BIN)/python -m goral_pipeline.publishing.generate --check
 
 format: install ## Put code and SQL in the project's style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(SQLFLUFF) fix --disable-progress-bar dbt_project/models
 
-generate: $(INSTALLED) ## Write what is generated from the contracts
+generate: $(INSTALLED) ## Write what is generated from the contracts and the manifest's classes
 	$(BIN)/python -m goral_pipeline.contracts.generate
+	$(BIN)/python -m goral_pipeline.publishing.generate
 
-lock: $(INSTALLED) ## Write the locks from pyproject.toml and benchmarks/dlt.in; LOCK_FLAGS=--upgrade for newer versions
+lock: $(INSTALLED) ## Write the locks from pyproject.toml and the .in files; LOCK_FLAGS=--upgrade for newer versions
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
 		--fork-strategy fewest --generate-hashes --no-annotate --no-header --quiet \
 		$(LOCK_FLAGS) --output-file requirements.lock
 	$(BIN)/uv pip compile benchmarks/dlt.in --universal --python-version 3.11 \
 		--fork-strategy fewest --generate-hashes --no-annotate --no-header --quiet \
 		$(LOCK_FLAGS) --output-file benchmarks/dlt.lock
+	$(BIN)/uv pip compile tests/datacontract.in --universal --python-version 3.11 \
+		--fork-strategy fewest --generate-hashes --no-annotate --no-header --quiet \
+		$(LOCK_FLAGS) --output-file tests/datacontract.lock
 
 clean: ## Remove what builds, tests and tools left; not .venv, not the data
 	rm -rf build dist *.egg-info dbt_project/target dbt_project/logs logs

@@ -52,14 +52,23 @@ CONCESSIONS_COLUMNS = {
 
 def main(arguments: list[str]) -> int:
     """Write the generated files, or with --check compare them."""
-    stale = [path for path, text in generated().items() if _read(path) != text]
+    return keep(generated(), arguments)
+
+
+def keep(files: dict[Path, str], arguments: list[str]) -> int:
+    """Write those of the files that are out of date, or with --check tell which are.
+
+    Returns:
+        The exit code: 1 when --check found one.
+    """
+    stale = [path for path, text in files.items() if _read(path) != text]
     if "--check" in arguments:
         for path in stale:
             print(f"{path.relative_to(ROOT)} is out of date: run `make generate` and commit it")
         return 1 if stale else 0
     for path in stale:
         durable.make_folder(path.parent)
-        durable.write_bytes(path, generated()[path].encode())
+        durable.write_bytes(path, files[path].encode())
         print(f"wrote {path.relative_to(ROOT)}")
     return 0
 

@@ -49,6 +49,11 @@ class Column:
         return str(unit) if unit is not None else None
 
     @property
+    def description_nl(self) -> str:
+        """The description in Dutch; empty where the contract has none: only published ones do."""
+        return str(self.properties.get("description_nl", ""))
+
+    @property
     def is_provenance(self) -> bool:
         """Whether staging fills the column in, rather than the delivery."""
         return bool(self.properties.get("provenance", False))
@@ -136,6 +141,11 @@ class Table:
     def report_by(self) -> tuple[str, ...]:
         """Columns that tell those apart who are told of the quality of what they delivered."""
         return tuple(self.properties.get("reportBy", ()))
+
+    @property
+    def description_nl(self) -> str:
+        """Description and grain in Dutch; empty where the contract has none."""
+        return str(self.properties.get("description_nl", ""))
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -254,6 +264,21 @@ class Contract:
     def source(self) -> str:
         """First part of the dataset's name."""
         return self.dataset.split("/", 1)[0]
+
+    @property
+    def name_nl(self) -> str:
+        """The name in Dutch; empty where the contract has none: only published ones do."""
+        return str(self.properties.get("name_nl", ""))
+
+    @property
+    def purpose_nl(self) -> str:
+        """What the dataset is for, in Dutch; empty where the contract has none."""
+        return str(self.properties.get("description_nl", ""))
+
+    @property
+    def limitations_nl(self) -> str:
+        """What it cannot tell, in Dutch; empty where it says nothing of that in English either."""
+        return str(self.properties.get("limitations_nl", ""))
 
     def relation(self, table: Table) -> str:
         """Name of the table among the warehouse's sources, e.g. `ndw_dotnl__connectors`.

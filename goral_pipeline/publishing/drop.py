@@ -16,10 +16,17 @@ from typing import TYPE_CHECKING
 
 from goral_pipeline import __version__, parquet
 from goral_pipeline.contracts import Contract, Table, published
-from goral_pipeline.contracts import generate as generated
 from goral_pipeline.errors import GoralError, VerificationFailed
 from goral_pipeline.landing.ledger import Ledger
-from goral_pipeline.publishing import changes, conformance, manifest, store, verify, versions
+from goral_pipeline.publishing import (
+    changes,
+    conformance,
+    manifest,
+    metadata,
+    store,
+    verify,
+    versions,
+)
 from goral_pipeline.publishing.manifest import DataFile, Manifest, OtherFile
 from goral_pipeline.settings import PROJECT_ROOT
 from goral_pipeline.sources import registry
@@ -184,8 +191,9 @@ def fingerprint(wanted: build.Inputs, left_out: list[str]) -> str:
     parts = [wanted.fingerprint, *left_out, _lock_sha256() or ""]
     for contract, _ in published_tables():
         parts.append(hashlib.sha256(contract.path.read_bytes()).hexdigest())
-    for module in (__file__, verify.__file__, manifest.__file__, parquet.__file__):
-        parts.append(hashlib.sha256(Path(module).read_bytes()).hexdigest())
+    deciding = (__file__, verify.__file__, manifest.__file__, changes.__file__, parquet.__file__)
+    for module in (*map(Path, deciding), *metadata.SOURCES):
+        parts.append(hashlib.sha256(module.read_bytes()).hexdigest())
     return hashlib.sha256("|".join(parts).encode()).hexdigest()
 
 
@@ -287,7 +295,7 @@ def write_release(
         other = {
             f"{CHANGES}.json": report.to_json(),
             f"{CHANGES}.md": report.to_markdown(),
-            **_descriptions(),
+            **_descriptions(written),
         }
         made = replace(written, other=_write_others(folder, other))
         (folder / manifest.MANIFEST).write_bytes(made.to_bytes())
@@ -349,13 +357,18 @@ class _Months:
             yield batch
 
 
-def _descriptions() -> dict[str, bytes]:
-    """The contracts and the dictionary, for who reads the drop without this project."""
-    contracts = {
-        f"{conformance.CONTRACTS}/{contract.path.name}": contract.path.read_bytes()
-        for contract, _ in published_tables()
-    }
-    return contracts | {"dictionary.md": generated.dictionary().encode()}
+def _descriptions(made: Manifest) -> dict[str, bytes]:
+    """The contracts and what else describes the drop to who reads it without this project."""
+    described = metadata.Release(
+        drop=made.drop,
+        product=made.product,
+        status=made.status,
+        demo=made.demo,
+        notice=made.notice,
+        code_version=made.code_version,
+        data=tuple(made.data),
+    )
+    return metadata.describe(published_tables(), described)
 
 
 def _write_others(folder: Path, files: dict[str, bytes]) -> list[OtherFile]:

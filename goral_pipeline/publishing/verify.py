@@ -434,17 +434,20 @@ def main(arguments: list[str] | None = None) -> int:
         pointed = latest(drops)
         drop = given.drop or (pointed or {}).get("drop")
         if drop is None:
+            print(f"nothing is published: there is no {LATEST}", file=sys.stderr)
             return 2
         known = pointed["manifest_sha256"] if pointed and pointed["drop"] == drop else None
         found = problems(drops, drop, known, deep=given.deep)
     except Damaged as error:
         found = [str(error)]
-    except (ImportError, OSError, ValueError):
+    except (ImportError, OSError, ValueError) as error:
+        print(f"{given.drops} cannot be read: {error}", file=sys.stderr)
         return 2
-    for _problem in found:
-        pass
+    for problem in found:
+        print(problem, file=sys.stderr)
     if found:
         return 1
+    print(f"{drop} is right")
     return 0
 
 

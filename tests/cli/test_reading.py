@@ -226,14 +226,16 @@ def test_a_good_drop_is_said_to_be_right(main: Main, home: Path, demo: Demo) -> 
 
 def test_a_damaged_drop_fails_with_every_fault(main: Main, demo_drops: Path, demo: Demo) -> None:
     release = demo_drops / "releases" / demo.drop
-    (release / "dictionary.md").write_bytes(b"")
+    (release / "dictionary.en.md").write_bytes(b"")
     (release / "notes.txt").write_bytes(b"")
     ran = main("drop", "verify")
     assert (ran.code, ran.out) == (1, "")
     first, *faults = ran.err.splitlines()
     assert first == "goral: verification failed"
     assert faults[0] == "goral: unexpected file: notes.txt is not in the manifest"
-    assert faults[1].startswith("goral: changed size: dictionary.md has 0 bytes, the manifest says")
+    assert faults[1].startswith(
+        "goral: changed size: dictionary.en.md has 0 bytes, the manifest says"
+    )
     assert len(faults) == 2
 
 

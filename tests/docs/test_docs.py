@@ -266,7 +266,9 @@ def test_the_example_takes_a_drop(demo: Demo) -> None:
     assert "'dim_municipality': 77" in done.stdout
 
 
-@pytest.mark.parametrize("name", ["manifest.json", "dictionary.md", "dim_month/dim_month.parquet"])
+@pytest.mark.parametrize(
+    "name", ["manifest.json", "dictionary.en.md", "dim_month/dim_month.parquet"]
+)
 def test_the_example_refuses_a_changed_drop(demo: Demo, demo_drops: Path, name: str) -> None:
     path = demo_drops / "releases" / demo.drop / name
     path.write_bytes(path.read_bytes() + b" ")

@@ -63,7 +63,8 @@ def test_a_drop_holds_the_published_tables_their_contracts_and_a_dictionary(demo
     assert sorted(every_byte(demo.release)) == sorted(
         [f"{table}/{table}.parquet" for table in TABLES]
         + [f"contracts/{table}.odcs.yaml" for table in TABLES]
-        + ["changes.json", "changes.md", "dictionary.md", "manifest.json"]
+        + ["changes.json", "changes.md", "datapackage.json", "dcat.jsonld", "dictionary.en.md"]
+        + ["dictionary.nl.md", "manifest.json", "manifest.schema.json"]
     )
 
 

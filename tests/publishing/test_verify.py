@@ -23,7 +23,7 @@ MUNICIPALITIES = "dim_municipality/dim_municipality.parquet"
 KINDS = {
     "data": CHARGE_POINTS,
     "contract": "contracts/mart_charge_points.odcs.yaml",
-    "dictionary": "dictionary.md",
+    "dictionary": "dictionary.en.md",
     "manifest": "manifest.json",
 }
 
@@ -256,7 +256,7 @@ def test_a_manifest_of_a_later_format(demo_drops: Path) -> None:
         lambda said: said.update(unknown=1),
         lambda said: said["data"][0].pop("rows"),
         lambda said: said["data"][0].update(path=5),
-        lambda said: said["other"].append("dictionary.md"),
+        lambda said: said["other"].append("dictionary.en.md"),
     ],
 )
 def test_a_manifest_that_is_none(demo_drops: Path, change: Callable[[Any], object]) -> None:
