@@ -13,6 +13,8 @@ SUPPORTED := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_in
 VENV := .venv
 DLT := .venv-dlt
 DATACONTRACT := .venv-datacontract
+SPARK := .venv-spark
+AZURITE := .azurite
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.goral-installed
 MANIFEST := dbt_project/target/manifest.json
@@ -86,6 +88,17 @@ $(DLT)/.installed: benchmarks/dlt.lock $(INSTALLED)
 $(DATACONTRACT)/.installed: tests/datacontract.lock $(INSTALLED)
 	$(ISOLATED)
 
+# There is no wheel of pyspark.
+$(SPARK)/.installed: PIP_FLAGS := --no-compile
+$(SPARK)/.installed: tests/spark.lock $(INSTALLED)
+	$(ISOLATED)
+
+# Azure's storage on this machine, a program of Node.
+$(AZURITE)/.installed: tests/azurite/package-lock.json
+	@rm -rf $(AZURITE) && mkdir $(AZURITE) && cp tests/azurite/package*.json $(AZURITE)
+	@npm ci --prefix $(AZURITE) --no-audit --no-fund --ignore-scripts --silent
+	@touch $@
+
 # An environment in the folder of the target, of the lock that it is made from.
 define ISOLATED
 @$(BIN)/python -m venv --clear $(@D)
@@ -125,6 +138,9 @@ lock: $(INSTALLED) ## Write the locks from pyproject.toml and the .in files; LOC
 	$(BIN)/uv pip compile tests/datacontract.in --universal --python-version 3.11 \
 		--fork-strategy fewest --generate-hashes --no-annotate --no-header --quiet \
 		$(LOCK_FLAGS) --output-file tests/datacontract.lock
+	$(BIN)/uv pip compile tests/spark.in --universal --python-version 3.11 \
+		--fork-strategy fewest --generate-hashes --no-annotate --no-header --quiet \
+		$(LOCK_FLAGS) --output-file tests/spark.lock
 
 clean: ## Remove what builds, tests and tools left; not .venv, not the data
 	rm -rf build dist *.egg-info dbt_project/target dbt_project/logs logs
