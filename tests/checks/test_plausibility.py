@@ -367,7 +367,7 @@ def test_the_order_of_rows_does_not_matter(con: duckdb.DuckDBPyConnection) -> No
     rows = con.execute("from marts.mart_charge_points").fetchall()
     random.Random(1).shuffle(rows)
     con.execute("truncate marts.mart_charge_points")
-    con.executemany(f"insert into marts.mart_charge_points values ({', '.join('?' * 8)})", rows)
+    con.executemany(f"insert into marts.mart_charge_points values ({', '.join('?' * 9)})", rows)
     assert everything(con, "charge_points_fall", smallest=5) == before
     assert not all(finding.passed for finding in before)
 

@@ -218,12 +218,13 @@ def test_months_run_to_the_last_delivered(full: Warehouse) -> None:
     assert len(found) == 36
     assert found[0][:3] == ("2020-11", 2020, "2020-Q4")
     assert found[-1][:3] == ("2023-10", 2023, "2023-Q4")
-    assert [str(day) for day in found[-1][3:]] == ["2023-10-01", "2023-10-31"]
+    assert [str(day) for day in found[-1][3:5]] == ["2023-10-01", "2023-10-31"]
 
 
 def test_charge_points(full: Warehouse) -> None:
     found = full.rows(
-        "select * exclude (source, definition, definition_note) from marts.mart_charge_points"
+        "select * exclude (source, definition, definition_note, origin) "
+        "from marts.mart_charge_points"
     )
     assert found == [
         ("2023-09", ZWOLLE, "semi_public", "regular", 1),

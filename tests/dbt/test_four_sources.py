@@ -312,7 +312,7 @@ def test_no_pseudonym_is_kept(four: Warehouse) -> None:
 
 def test_what_a_concession_has_placed(four: Warehouse) -> None:
     found = four.rows(
-        "select * exclude (definition_note) from marts.mart_charge_points "
+        "select * exclude (definition_note, origin) from marts.mart_charge_points "
         "where source not in ('rvo', 'ndw_dotnl')"
     )
     before, since = "fast_above_22_kw", "fast_from_50_kw"
@@ -424,9 +424,23 @@ def test_a_source_without_that_month_has_no_count(four: Warehouse) -> None:
 # ── coverage ─────────────────────────────────────────────────────────────────────────────────────
 
 
+def test_a_row_tells_all_that_it_comes_from(four: Warehouse) -> None:
+    compared = dict(
+        four.rows("select distinct month, origin from marts.mart_charge_point_comparison")
+    )
+    assert compared == {
+        "2022-10": "vattenfall",
+        "2022-11": "ecotap_allego+ndw_dotnl+rvo+vattenfall",
+        "2022-12": "rvo+vattenfall",
+        "2023-10": "vattenfall",
+    }
+    forecast = four.rows("select distinct realised is null, origin from marts.mart_forecast")
+    assert sorted(forecast) == [(False, "elaadnl+rvo"), (True, "elaadnl")]
+
+
 def test_coverage_of_a_municipality(four: Warehouse) -> None:
     found = four.rows(
-        "select * exclude (month, municipality_code, definition) from marts.mart_coverage "
+        "select * exclude (month, municipality_code, definition, origin) from marts.mart_coverage "
         f"where month = '2022-11' and municipality_code = '{ARNHEM}'"
     )
     numbers = [

@@ -42,7 +42,8 @@ def wanted(settings: Settings) -> build.Inputs:
             con.execute(f"create table marts.{table.name} ({columns})")
         con.executemany(
             "insert into marts.mart_charge_points "
-            "values ('rvo', ?, 'GM0233', 'public', 'regular', ?, 'points', 'all of them')",
+            "values "
+            "('rvo', ?, 'GM0233', 'public', 'regular', ?, 'points', 'all of them', 'rvo')",
             [("2022-01", 100), ("2022-02", 10)],
         )
     return inputs

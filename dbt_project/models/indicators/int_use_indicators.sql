@@ -1,5 +1,5 @@
--- Of months that a concession delivered; of the region where each concession that has sessions of the
--- month did: what came late with another month would be taken for all of it.
+-- Of months that a concession delivered; of the region where each concession that has sessions of
+-- the month did: what came late with another month would be taken for all of it.
 with delivered as (
     select
         source as concession,
