@@ -1,7 +1,8 @@
--- Nothing that is published tells of fewer persons than may be told: neither a figure by itself, nor a
--- total less all that is told below it. Of use the cells that are hidden in a total must have among
--- them one of drivers enough; requests, which add up, must be enough together and in two cells, unless
--- there are too few in all of the province: then any of its municipalities could have had them.
+-- Nothing that is published tells of fewer persons than may be told: neither a figure by itself, nor
+-- a total less all that is told below it. Of use the cells that are hidden in a total must have among
+-- them one of drivers enough; requests, which add up, must be enough together and in two cells,
+-- unless there are too few in all of the province: then any of its municipalities could have had
+-- them.
 with use_truth as (
     select
         month,

@@ -1,7 +1,7 @@
 -- Which figures of use are not told, and why. They are published by municipality and concession,
--- with the totals of each concession and of the region. A total less all that is told below it is the
--- sum of the cells that are hidden there: one of those must have drivers enough by itself, for how
--- many drivers they have together is not known from their numbers.
+-- with the totals of each concession and of the region. A total less all that is told below it is
+-- the sum of the cells that are hidden there: one of those must have drivers enough by itself, for
+-- how many drivers they have together is not known from their numbers.
 with cells as (
     select
         month,
