@@ -220,7 +220,7 @@ def test_a_good_drop_is_said_to_be_right(main: Main, home: Path, demo: Demo) -> 
         ran = main("drop", "verify", *arguments)
         assert (ran.code, ran.out) == (0, "")
         first, second = ran.err.splitlines()
-        assert first.startswith(f"{demo.drop} is right: 9 data files, ")
+        assert first.startswith(f"{demo.drop} is right: 10 data files, ")
         assert second == "DEMO: every figure in this drop rests on invented data"
 
 
