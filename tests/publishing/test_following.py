@@ -173,7 +173,7 @@ def test_a_declared_change_is_published(
     published_with(
         monkeypatch,
         tmp_path,
-        lambda text: text.replace("BIGINT", '"DECIMAL(18,0)"').replace(
+        lambda text: text.replace("BIGINT", '"DECIMAL(19,0)"').replace(
             f"version: {version}", f"version: {major}"
         ),
     )
