@@ -300,7 +300,7 @@ class SftpStore(RemoteStore):
         goal = self.place.path(name)
         self.place.files.makedirs(goal.rpartition("/")[0], exist_ok=True)
         self.place.files.put_file(str(path), f"{goal}.part")
-        self.place.files.ftp.posix_rename(f"{goal}.part", goal)
+        self.place.files.mv(f"{goal}.part", goal)
 
     def seen(self) -> bytes | None:
         """The bytes of the pointer."""
@@ -315,7 +315,7 @@ class SftpStore(RemoteStore):
             raise _overtaken(self.where)
         goal = self.place.path(LATEST)
         self.place.files.pipe_file(f"{goal}.part", content)
-        self.place.files.ftp.posix_rename(f"{goal}.part", goal)
+        self.place.files.mv(f"{goal}.part", goal)
 
 
 REMOTE: dict[str, type[RemoteStore]] = {

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,7 +51,8 @@ def _s3(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     try:
         host, port = server.get_host_and_port()
         endpoint = {"endpoint_url": f"http://{host}:{port}", "key": "x", "secret": "x"}
-        yield "s3://drops/goral", endpoint
+        # Every server of this process has the same buckets.
+        yield f"s3://drops-{uuid.uuid4().hex}/goral", endpoint
     finally:
         server.stop()
 
@@ -99,14 +101,17 @@ def _sftp(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    listening = asyncssh.create_server(
-        Server,
-        "127.0.0.1",
-        0,
-        server_host_keys=[key],
-        sftp_factory=lambda channel: asyncssh.SFTPServer(channel, chroot=str(root)),
-    )
-    server = asyncio.run_coroutine_threadsafe(listening, loop).result(30)
+
+    async def listening() -> asyncssh.SSHAcceptor:
+        return await asyncssh.create_server(
+            Server,
+            "127.0.0.1",
+            0,
+            server_host_keys=[key],
+            sftp_factory=lambda channel: asyncssh.SFTPServer(channel, chroot=str(root)),
+        )
+
+    server = asyncio.run_coroutine_threadsafe(listening(), loop).result(30)
     try:
         port = server.get_port()
         public = key.export_public_key().decode().strip()
