@@ -100,14 +100,15 @@ def verified(drops: verify.Place, name: str | None = None, *, deep: bool = False
     if name is None and pointed is None:
         raise GoralError(f"nothing is published: there is no {verify.LATEST}")
     drop_id = name or (pointed.drop if pointed else "")
+    try:
+        verify.release(drop_id)
+    except verify.Damaged as error:
+        raise GoralError(str(error)) from None
     if name is not None and name not in drops.folders(verify.RELEASES):
         raise GoralError(f"there is no drop {name!r}; `goral drop list` names those there are")
     known = pointed.manifest_sha256 if pointed and pointed.drop == drop_id else None
-    try:
-        if problems := verify.problems(drops, drop_id, known, deep=deep):
-            raise VerificationFailed(problems)
-    except verify.Damaged as error:
-        raise VerificationFailed([str(error)]) from None
+    if problems := verify.problems(drops, drop_id, known, deep=deep):
+        raise VerificationFailed(problems)
     made = manifest.read(drops, drop_id)
     if problems := conformance.problems(drops, made):
         raise VerificationFailed(problems)

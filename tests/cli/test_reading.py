@@ -243,8 +243,8 @@ def test_the_list_of_drops(main: Main, home: Path, demo: Demo) -> None:
     told = json.loads(main("drop", "list", "--json").out)
     assert [(entry["drop"], entry["latest"]) for entry in told] == [(demo.drop, True)]
     shown = main("drop", "list").out.splitlines()
-    assert shown[0].split()[:2] == ["drop", "latest"]
-    assert shown[1].split()[:2] == [demo.drop, "True"]
+    assert shown[0].split()[:3] == ["drop", "sequence", "latest"]
+    assert shown[1].split()[:3] == [demo.drop, "1", "True"]
 
 
 def test_what_is_published_already_is_said(main: Main, demo_home: Path, demo: Demo) -> None:
