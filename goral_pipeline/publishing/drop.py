@@ -328,7 +328,9 @@ def _write_table(
     }
     digest = verify.ContentHash()
     months = _Months("month" if "month" in schema.names else None)
-    rows = parquet.write(path, schema, months.passing(digest.passing(batches)), described)
+    # Hashed as they will be read: by the contract's types, whatever the warehouse had.
+    conforming = (parquet.conform(batch, schema) for batch in batches)
+    rows = parquet.write(path, schema, months.passing(digest.passing(conforming)), described)
     columns = manifest.columns_of(schema)
     return DataFile(
         path=path.relative_to(folder).as_posix(),
