@@ -29,6 +29,7 @@ class Listed:
             "drop": self.made.drop,
             "sequence": self.made.sequence,
             "latest": self.is_latest,
+            "demo": self.made.demo,
             "status": self.made.status,
             "rows": self.made.rows,
             "left_out": len(self.made.left_out),

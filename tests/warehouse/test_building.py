@@ -239,7 +239,7 @@ def test_a_past_day_knows_what_had_been_received_by_its_end(
 ) -> None:
     received = [delivery.received_at for delivery in ledger.deliveries()]
     middle = sorted(received)[10]
-    then = build.inputs(settings, ledger, middle)
+    then = build.inputs(settings, ledger, ledger.current(as_of=middle))
     assert len(then.deliveries) == 11
     assert all(row["received_at"] <= middle for row in then.deliveries)
 
