@@ -13,10 +13,10 @@ from goral_pipeline.landing.ledger import Delivery, Ledger
 from goral_pipeline.settings import Settings
 from goral_pipeline.staging import stage, worker
 from tests import support_files
-from tests.landing.conftest import ledger_url, postgres
+from tests.landing.conftest import ledger_url
 from tests.support_files import BOUNDARIES, REQUESTS
 
-__all__ = ["ledger_url", "postgres"]
+__all__ = ["ledger_url"]
 
 At = Callable[[float], None]
 Take = Callable[..., Delivery]
