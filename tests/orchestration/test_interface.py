@@ -223,7 +223,7 @@ def test_a_bad_delivery_fails_alone_and_a_good_one_flows_to_a_new_drop(
     failed, status = interface.ended("ingest_months", before)
     assert status == "FAILURE"
     assert "2022-09" in interface.partitions()["FAILED"]
-    assert "2022-09" not in interface.partitions()["MATERIALIZED"]
+    assert "2022-09" not in interface.partitions().get("MATERIALIZED", [])
 
     # Again, as it is: it fails again, and starts nothing of its own.
     before = interface.runs()
