@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -172,8 +173,8 @@ class RemoteStore(Store):
 
     @property
     def where(self) -> str:
-        """The URL."""
-        return self.url
+        """The URL, without a password that somebody put in it."""
+        return re.sub("//[^/@]*:[^/@]*@", "//", self.url)
 
     @contextmanager
     def reaching(self) -> Iterator[None]:

@@ -93,8 +93,8 @@ def deprecated(contracts: Mapping[str, Contract], before: Mapping[str, int]) -> 
 
 
 REMOVED = "is removed"
-WORDS = "description"
-"""Properties that begin so are text for people."""
+WORDS = "_nl"
+"""Properties that end so are text for people."""
 
 
 def changes(old: Contract, new: Contract) -> Iterator[Change]:
@@ -169,11 +169,11 @@ def _words_of(described: Contract | Table) -> tuple[object, ...]:
 
 
 def _facts(properties: Mapping[str, object]) -> dict[str, object]:
-    return {name: value for name, value in properties.items() if not name.startswith(WORDS)}
+    return {name: value for name, value in properties.items() if not name.endswith(WORDS)}
 
 
 def _told(properties: Mapping[str, object]) -> dict[str, object]:
-    return {name: value for name, value in properties.items() if name.startswith(WORDS)}
+    return {name: value for name, value in properties.items() if name.endswith(WORDS)}
 
 
 def _parts(version: str) -> tuple[int, ...]:

@@ -147,6 +147,20 @@ def test_a_server_that_is_not_there_is_told_in_words(
     assert "hidden-secret" not in str(told.value)
 
 
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("ssh://ndw:hidden-secret@host:22/drops", "ssh://host:22/drops"),
+        ("abfs://drops@account/goral", "abfs://drops@account/goral"),
+    ],
+)
+def test_a_password_in_the_url_is_not_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, shown: str
+) -> None:
+    monkeypatch.setattr(verify, "Remote", lambda url: None)
+    assert store.open_store(Settings.load(home=tmp_path, drops_url=url)).where == shown
+
+
 def test_a_url_of_an_unknown_kind_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"GORAL_DROPS_URL: ftp:// is not known; a folder, or"):
         store.open_store(Settings.load(home=tmp_path, drops_url="ftp://host/folder"))

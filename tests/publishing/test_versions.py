@@ -77,6 +77,13 @@ CHANGES: dict[str, tuple[Change, str, str]] = {
         "1.2.4",
         "access is described in other words",
     ),
+    "Dutch words": (
+        lambda contract: replace(
+            contract, properties=contract.properties | {"name_nl": "Laadpunten, geteld"}
+        ),
+        "1.2.4",
+        "the dataset is described in other words",
+    ),
     "words": (
         lambda contract: replace(contract, name="Charge points, counted"),
         "1.2.4",
