@@ -366,7 +366,8 @@ def _show_result(result: Ingested) -> None:
 
 
 def _show_indicators(settings: Settings) -> None:
-    from goral_pipeline.publishing import store, verify
+    from goral_pipeline.publishing import verify
+    from goral_pipeline.publishing.products import KPI
     from goral_pipeline.warehouse import build
     from goral_pipeline.warehouse import query as warehouse
 
@@ -374,7 +375,7 @@ def _show_indicators(settings: Settings) -> None:
     with warehouse.connect(path, memory_limit="1GB", threads=1) as con:
         rows = warehouse.query(con, DEMO_TABLE)
     print_table(rows, Format.table)
-    drops = store.open_store(settings)
+    drops = KPI.open_store(settings)
     if pointed := verify.latest(drops.place):
         say(f"drop       {drops.where}/{verify.release(pointed['drop'])}")
     say(f'database   {path} (goral query "select ...")')

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,10 +19,31 @@ from goral_pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from goral_pipeline.publishing.drop import Published
+    from goral_pipeline.publishing.products import Product
 
 FAILED = 1
 
+
+class Name(StrEnum):
+    """The products, as they are named on the command line."""
+
+    kpi = "kpi"
+    cdr = "cdr"
+
+    def product(self) -> Product:
+        """The product itself; loading it takes time."""
+        from goral_pipeline.publishing.products import PRODUCTS
+
+        return PRODUCTS[self.value]
+
+
 Drop = Annotated[str | None, typer.Argument(help="Id of a drop; default: the latest.")]
+Which = Annotated[
+    Name,
+    typer.Option(
+        "--product", help="kpi: figures; cdr: single sessions, of who instructed so alone."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 drop_app = typer.Typer(
@@ -36,24 +58,31 @@ def drop_publish(
         bool,
         typer.Option(help="Publish though the newest delivery of some partition did not pass."),
     ] = False,
+    product: Which = Name.kpi,
 ) -> None:
     """Publish what the warehouse holds, if that is not what is published already."""
     from goral_pipeline.publishing import drop
 
     settings = Settings.load()
     with open_ledger(settings) as ledger:
-        result = drop.publish(settings, ledger, allow_incomplete=allow_incomplete, progress=say)
+        result = drop.publish(
+            settings,
+            ledger,
+            product.product(),
+            allow_incomplete=allow_incomplete,
+            progress=say,
+        )
     _tell(result, "published")
 
 
 @drop_app.command("release")
-def drop_release() -> None:
+def drop_release(product: Which = Name.kpi) -> None:
     """Make the latest drop final: publish it once more, its figures no longer provisional."""
     from goral_pipeline.publishing import finalise
 
     settings = Settings.load()
     with open_ledger(settings) as ledger:
-        result = finalise.release(settings, ledger, progress=say)
+        result = finalise.release(settings, ledger, product.product(), progress=say)
     _tell(result, "final")
 
 
@@ -67,11 +96,13 @@ def drop_verify(
         str | None,
         typer.Option(help="Folder or URL of a copy; default: where this pipeline publishes."),
     ] = None,
+    product: Which = Name.kpi,
 ) -> None:
     """Verify that a drop is, to the bit, what its manifest says, and fits its contracts."""
     from goral_pipeline.publishing import store, upkeep
 
-    drops = store.open_store(Settings.load(**({"drops_url": at} if at else {})))
+    settings = Settings.load()
+    drops = store.open_store(settings, at) if at else product.product().open_store(settings)
     with drops.reaching():
         made = upkeep.verified(drops.place, drop, deep=deep)
     say(f"{made.drop} is right: {len(made.data)} data files, {made.rows} rows")
@@ -80,11 +111,11 @@ def drop_verify(
 
 
 @drop_app.command("list")
-def drop_list(as_json: AsJson = False) -> None:
+def drop_list(as_json: AsJson = False, product: Which = Name.kpi) -> None:
     """List the drops there are, the oldest first."""
     from goral_pipeline.publishing import upkeep
 
-    rows = [one.row() for one in upkeep.drops_of(Settings.load())]
+    rows = [one.row() for one in upkeep.drops_of(Settings.load(), product.product())]
     if as_json:
         print(json.dumps(rows, indent=2))
     elif rows:
@@ -100,16 +131,17 @@ def drop_diff(
     ] = None,
     now: Annotated[str | None, typer.Argument(help="A drop; default: the latest.")] = None,
     as_json: AsJson = False,
+    product: Which = Name.kpi,
 ) -> None:
     """Tell what changed from one drop to another: rows by key, months, indicators."""
     from goral_pipeline.publishing import upkeep
 
-    report = upkeep.diff(Settings.load(), before, now)
+    report = upkeep.diff(Settings.load(), before, now, product.product())
     sys.stdout.write((report.to_json() if as_json else report.to_markdown()).decode())
 
 
 @drop_app.command("reproduce")
-def drop_reproduce(drop: Drop = None, as_json: AsJson = False) -> None:
+def drop_reproduce(drop: Drop = None, as_json: AsJson = False, product: Which = Name.kpi) -> None:
     """Make a drop's tables anew from the staged files it was made of, and compare them with it.
 
     By the code, contracts and lock that made it they have to be the same to the bit; by others, the
@@ -119,7 +151,7 @@ def drop_reproduce(drop: Drop = None, as_json: AsJson = False) -> None:
 
     settings = Settings.load()
     with open_ledger(settings) as ledger:
-        done = reproduce.reproduce(settings, ledger, drop, progress=say)
+        done = reproduce.reproduce(settings, ledger, drop, product.product(), progress=say)
     if as_json:
         print(json.dumps(asdict(done), indent=2))
     else:
@@ -135,11 +167,12 @@ def drop_reproduce(drop: Drop = None, as_json: AsJson = False) -> None:
 def drop_prune(
     keep: Annotated[int, typer.Option(min=1, help="How many of the newest to keep.")] = 12,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would go.")] = False,
+    product: Which = Name.kpi,
 ) -> None:
     """Remove old drops; never the latest, nor a final one."""
     from goral_pipeline.publishing import upkeep
 
-    gone = upkeep.prune(Settings.load(), keep, dry_run=dry_run)
+    gone = upkeep.prune(Settings.load(), keep, product.product(), dry_run=dry_run)
     for made in gone:
         say(f"{'would remove' if dry_run else 'removed'} {made.drop} ({made.status})")
     if not gone:
@@ -166,11 +199,12 @@ def drop_load(
     allow_demo: Annotated[
         bool, typer.Option("--allow-demo", help="Load a drop of invented data.")
     ] = False,
+    product: Which = Name.kpi,
 ) -> None:
     """Load a drop into PostgreSQL, whole or not at all; a drop that is there is left alone."""
-    from goral_pipeline.publishing import loader, store
+    from goral_pipeline.publishing import loader
 
-    drops = store.open_store(Settings.load())
+    drops = product.product().open_store(Settings.load())
     with drops.reaching():
         loaded = loader.load(
             drops, url, drop, schema=schema, older=older, allow_demo=allow_demo, progress=say

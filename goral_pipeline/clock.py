@@ -6,7 +6,7 @@ months in Europe/Amsterdam; moments are UTC. Does not belong here: arithmetic on
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 PROGRAMME_ZONE = ZoneInfo("Europe/Amsterdam")
@@ -20,6 +20,11 @@ def now() -> datetime:
 def current_month() -> str:
     """The calendar month of the present moment in Amsterdam, e.g. `2026-11`."""
     return now().astimezone(PROGRAMME_ZONE).strftime("%Y-%m")
+
+
+def today() -> date:
+    """The day of the present moment in Amsterdam."""
+    return now().astimezone(PROGRAMME_ZONE).date()
 
 
 def quarter_of(month: str) -> str:

@@ -20,12 +20,17 @@ TEMPORARY_PREFIX = ".tmp-"
 # In a container each process may have the number of the one before it.
 THIS_PROCESS = secrets.token_hex(4)
 PRIVATE = 0o700
+PRIVATE_FILE = 0o600
 
 
 def temporary_beside(goal: Path) -> Path:
     """A fresh temporary name in the folder of `goal`, so that a rename stays on one disk."""
-    unique = THIS_PROCESS + secrets.token_hex(4)
-    return goal.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{unique}-{goal.name}")
+    return goal.with_name(f"{temporary_prefix()}-{goal.name}")
+
+
+def temporary_prefix() -> str:
+    """How a temporary name of this process begins; `sweep` removes it once the process is gone."""
+    return f"{TEMPORARY_PREFIX}{os.getpid()}-{THIS_PROCESS}{secrets.token_hex(4)}"
 
 
 def make_folder(folder: Path, mode: int = 0o755) -> Path:

@@ -87,6 +87,7 @@ def sweep(settings: Settings) -> None:
         settings.landing,
         settings.staging,
         settings.quarantine,
+        settings.publishing,
         settings.dbt_target,
     ):
         durable.sweep(folder)

@@ -23,6 +23,7 @@ from goral_pipeline.ingestion import landed_at, sweep
 from goral_pipeline.landing import inbox, store
 from goral_pipeline.landing.ledger import Removal
 from goral_pipeline.publishing import upkeep
+from goral_pipeline.publishing.products import PRODUCTS
 from goral_pipeline.sources import contracts
 
 if TYPE_CHECKING:
@@ -348,7 +349,9 @@ def _named_by_drops(settings: Settings) -> set[str]:
     """Folders of the staged files that the drops there are were made from, below GORAL_HOME."""
     return {
         PurePosixPath(file["path"]).parent.as_posix()
-        for one in upkeep.drops_of(settings)
+        for product in PRODUCTS.values()
+        if product.is_published(settings)
+        for one in upkeep.drops_of(settings, product)
         for file in one.made.staged_files
     }
 

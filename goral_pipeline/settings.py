@@ -44,6 +44,12 @@ class Settings(BaseSettings):
         "`drops` in the home folder. Who may write there is said in the environment.",
     )
 
+    cdr_drops_url: str | None = Field(
+        None,
+        description="Where drops of single sessions are published, as `drops_url`; not at all "
+        "where it is not set.",
+    )
+
     ndw_dotnl_url: str = Field(
         "https://opendata.ndw.nu",
         description="Where DOT-NL is served. With {month} in it: an archive of past snapshots.",
@@ -147,6 +153,11 @@ class Settings(BaseSettings):
     def drops(self) -> Path:
         """Published drops, where no `drops_url` says otherwise."""
         return self.home_folder / "drops"
+
+    @property
+    def publishing(self) -> Path:
+        """What is on its way to where drops are published."""
+        return self.home_folder / "publishing"
 
     @property
     def dagster_home(self) -> Path:

@@ -13,7 +13,8 @@ from goral_pipeline import ingestion
 from goral_pipeline.checks import expectations
 from goral_pipeline.checks.reconciliation import totals
 from goral_pipeline.errors import VerificationFailed
-from goral_pipeline.publishing import drop, manifest, store
+from goral_pipeline.publishing import drop, manifest
+from goral_pipeline.publishing.products import KPI
 from goral_pipeline.sources import contracts
 from goral_pipeline.standing import standings
 from goral_pipeline.warehouse import build
@@ -59,7 +60,7 @@ def report(settings: Settings, ledger: Ledger) -> dict[str, Any]:
 
 
 def _pointer(settings: Settings) -> dict[str, str] | None:
-    drops = store.open_store(settings)
+    drops = KPI.open_store(settings)
     with drops.reaching():
         pointed = manifest.latest(drops.place)
     return vars(pointed) if pointed else None
@@ -67,7 +68,7 @@ def _pointer(settings: Settings) -> dict[str, str] | None:
 
 def _published(settings: Settings) -> set[str]:
     """The stagings that the published drop is made of."""
-    drops = store.open_store(settings)
+    drops = KPI.open_store(settings)
     try:
         with drops.reaching():
             latest = drop.latest(drops)

@@ -81,3 +81,12 @@
 {% macro duckdb__numbers_to(last_number) -%}
     unnest(generate_series(0, {{ last_number }}))
 {%- endmacro %}
+
+{#- Whether a list of texts holds one. -#}
+{% macro list_holds(list, text) -%}
+    {{ return(adapter.dispatch('list_holds', 'goral')(list, text)) }}
+{%- endmacro %}
+
+{% macro duckdb__list_holds(list, text) -%}
+    list_contains({{ list }}, {{ text }})
+{%- endmacro %}

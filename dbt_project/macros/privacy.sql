@@ -33,3 +33,12 @@
 {% macro origin_of_two(one, other) -%}
     least({{ one }}, {{ other }}) || '+' || greatest({{ one }}, {{ other }})
 {%- endmacro %}
+
+{#- A column of a row that is published on instruction; null where the instruction leaves it out. The
+    instruction stands in the relation `instructions`. -#}
+{% macro unless_left_out(relation, column, expression=none) -%}
+    case
+        when not {{ list_holds('instructions.left_out', "'" ~ column ~ "'") }}
+            then {{ expression or relation ~ '.' ~ column }}
+    end as {{ column }}
+{%- endmacro %}

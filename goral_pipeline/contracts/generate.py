@@ -41,6 +41,12 @@ SESSION_MONTHS_BEFORE_COLUMNS = {
 }
 """What the warehouse built on says of its months of sessions; nothing where none is built on."""
 
+INSTRUCTIONS_COLUMNS = {
+    "municipality_code": ("VARCHAR", "Municipality whose data owner instructed."),
+    "left_out": ("VARCHAR[]", "Columns that the instruction leaves out."),
+}
+"""Whose single sessions are published; nothing in the warehouse that analysts query."""
+
 CONCESSIONS_COLUMNS = {
     "concession": ("VARCHAR", "Id of the concession; the source that delivers its datasets."),
     "name": ("VARCHAR", "Name as the yearly report writes it."),
@@ -78,6 +84,7 @@ def generated() -> dict[Path, str]:
     return {
         ROOT / "dbt_project/models/staging/_sources.yml": dbt_sources(),
         ROOT / "dbt_project/models/marts/_marts.yml": dbt_marts(),
+        ROOT / "dbt_project/models/cdr/_cdr.yml": dbt_cdr(),
         ROOT / "dbt_project/models/marts/_exposures.yml": dbt_exposures(),
         ROOT / "docs/reference/dictionary.md": dictionary(),
     }
@@ -121,6 +128,11 @@ def dbt_sources() -> str:
                 SESSION_MONTHS_BEFORE_COLUMNS,
             ),
             ("concessions", "Concessions, as their mappings describe them.", CONCESSIONS_COLUMNS),
+            (
+                "instructions",
+                "Municipalities whose data owner instructed that single sessions are published.",
+                INSTRUCTIONS_COLUMNS,
+            ),
         )
     ]
     source = {
@@ -134,6 +146,15 @@ def dbt_sources() -> str:
 
 def dbt_marts() -> str:
     """The marts with enforced contract and the tests that follow from their rules."""
+    return _models(model.published())
+
+
+def dbt_cdr() -> str:
+    """Single sessions, as the marts."""
+    return _models(model.cdr())
+
+
+def _models(contracts: dict[str, Contract]) -> str:
     models = [
         {
             "name": table.name,
@@ -142,31 +163,47 @@ def dbt_marts() -> str:
             "columns": [_mart_column(column) for column in table.columns],
             "data_tests": _mart_tests(table),
         }
-        for contract in model.published().values()
+        for contract in contracts.values()
         for table in contract.tables
     ]
     return _yaml({"version": 2, "models": models})
 
 
 def dbt_exposures() -> str:
-    """The drop as a dbt exposure: which marts are published, and what of them."""
-    contracts = [contract for contract in model.published().values() if contract.is_published]
-    exposure = {
-        "name": "ndw_drop",
-        "label": "Drop for NDW",
+    """The drops as dbt exposures: which models are published, and what of them."""
+    exposures = [
+        _exposure(
+            "ndw_drop",
+            "Drop for NDW",
+            "What is published for NDW. Its contracts are promises: a change of these marts is a "
+            "change of a published contract.",
+            model.published(),
+        ),
+        _exposure(
+            "ndw_cdr_drop",
+            "Drop of single sessions for NDW",
+            "Single sessions of municipalities whose data owner instructed so; off unless "
+            "configured. Built apart from the warehouse.",
+            model.cdr(),
+        ),
+    ]
+    return _yaml({"version": 2, "exposures": exposures})
+
+
+def _exposure(
+    name: str, label: str, description: str, contracts: dict[str, Contract]
+) -> dict[str, Any]:
+    in_it = [contract for contract in contracts.values() if contract.is_published]
+    return {
+        "name": name,
+        "label": label,
         "type": "application",
         "maturity": "medium",
-        "description": "What is published for NDW. Its contracts are promises: a change of these "
-        "marts is a change of a published contract.",
+        "description": description,
         "owner": {"name": "GO-RAL data team", "email": "go-ral@example.org"},
-        "depends_on": [f"ref('{table.name}')" for c in contracts for table in c.tables],
-        "config": {
-            "meta": {
-                "datasets": {c.dataset: _published_parts(c) for c in contracts},
-            }
-        },
+        "depends_on": [f"ref('{table.name}')" for c in in_it for table in c.tables],
+        "config": {"meta": {"datasets": {c.dataset: _published_parts(c) for c in in_it}}},
     }
-    return _yaml({"version": 2, "exposures": [exposure]})
 
 
 def _published_parts(contract: Contract) -> dict[str, Any]:
@@ -206,6 +243,7 @@ def dictionary() -> str:
     ]
     layers = (
         ("Published", model.published()),
+        ("Published on instruction", model.cdr()),
         ("Staged", model.staged()),
         ("Derived", model.derived()),
     )

@@ -238,7 +238,7 @@ class Contract:
 
     @property
     def is_published(self) -> bool:
-        """Whether its tables go into the drop."""
+        """Whether its tables go into a drop."""
         return bool(self.properties.get("publish", False))
 
     @property
@@ -410,6 +410,12 @@ def derived() -> dict[str, Contract]:
 def published() -> dict[str, Contract]:
     """Contracts of the marts, by name; `is_published` tells which go into the drop."""
     return _read_folder("published")
+
+
+@cache
+def cdr() -> dict[str, Contract]:
+    """Contracts of single sessions and what belongs to them, by name: published on instruction."""
+    return _read_folder("cdr")
 
 
 def _read_folder(layer: str) -> dict[str, Contract]:

@@ -221,12 +221,13 @@ def _published(
 
     One that cannot be read is as good as none: it is built anew.
     """
-    from goral_pipeline.publishing import drop, manifest, store
+    from goral_pipeline.publishing import drop, manifest
+    from goral_pipeline.publishing.products import KPI
     from goral_pipeline.warehouse import build
 
     try:
         there = build.current_fingerprint(settings.warehouse / build.FILE) or "none"
-        latest = manifest.latest(store.open_store(settings).place)
+        latest = manifest.latest(KPI.open_store(settings).place)
         return (
             f"{there} {latest}",
             drop.is_up_to_date(settings, ledger),

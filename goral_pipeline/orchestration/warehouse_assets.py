@@ -25,6 +25,7 @@ from goral_pipeline.orchestration.telling import teller
 from goral_pipeline.orchestration.vanished import mark_process
 from goral_pipeline.settings import DBT_PROJECT, Settings
 from goral_pipeline.sources import contracts
+from goral_pipeline.warehouse.build import SINGLE_SESSIONS
 
 PLACEMENT_KEY = dg.AssetKey(["staging", "derived", "location_municipality"])
 DROP_KEY = dg.AssetKey(["publishing", "drop"])
@@ -131,6 +132,7 @@ def warehouse_assets(settings: Settings) -> list[dg.AssetsDefinition | dg.AssetS
 
     @dbt_assets(
         manifest=MANIFEST,
+        exclude=SINGLE_SESSIONS,
         name="warehouse",
         dagster_dbt_translator=Translator(settings),
         pool=WAREHOUSE,

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from goral_pipeline import __version__, parquet
-from goral_pipeline.contracts import Contract, Table, published
+from goral_pipeline.contracts import Contract, Table
 from goral_pipeline.errors import GoralError, VerificationFailed
 from goral_pipeline.landing.ledger import Ledger
 from goral_pipeline.publishing import (
@@ -23,11 +23,13 @@ from goral_pipeline.publishing import (
     conformance,
     manifest,
     metadata,
+    products,
     store,
     verify,
     versions,
 )
-from goral_pipeline.publishing.manifest import DataFile, Manifest, OtherFile
+from goral_pipeline.publishing.manifest import DataFile, Instruction, Manifest, OtherFile
+from goral_pipeline.publishing.products import KPI, Product
 from goral_pipeline.settings import PROJECT_ROOT
 from goral_pipeline.sources import registry
 from goral_pipeline.warehouse import build
@@ -60,19 +62,22 @@ class Published:
 def publish(
     settings: Settings,
     ledger: Ledger,
+    product: Product = KPI,
     *,
     allow_incomplete: bool = False,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Published:
-    """Publish what the warehouse holds; the drop that the pointer points at is not made again.
+    """Publish what there is of a product; the drop that the pointer points at is not made again.
 
     Raises:
+        SettingsError: when it is not told where the product goes, or nobody instructed so.
         GoralError: when there is no warehouse, or it is not made of what the ledger points at, or a
             contract changed by more than its version says.
         VerificationFailed: when what was written is not what should have been; the pointer stays.
         Overtaken: when another publisher was first; its drop stays.
     """
-    left_out = incomplete(ledger)
+    drops, on = product.open_store(settings), product.instructions(settings)
+    left_out = incomplete(ledger, product)
     if left_out and not allow_incomplete:
         unknown = {d.dataset for d in ledger.deliveries()} - set(registry(settings.home_folder))
         raise GoralError(
@@ -85,19 +90,18 @@ def publish(
             )
             + "\nmend them, or publish without them by `goral drop publish --allow-incomplete`"
         )
-    wanted = _check_warehouse(settings, ledger)
-    drops = store.open_store(settings)
+    wanted = product.inputs(settings, ledger, on)
     with drops.reaching():
         # Seen first: whoever moves the pointer after this is found out when it is moved here.
         seen = drops.seen()
         before = latest(drops)
-        planned = draft(wanted, left_out, before)
+        planned = draft(product, wanted, left_out, on, before)
         if before and before.fingerprint == planned.fingerprint:
             return told(drops, before, is_new=False)
         drops.sweep()
         following = held(drops, before) if before else nullcontext()
-        with warehouse(settings) as con, following as old:
-            made = write_release(drops, con, planned, old, rows_of_marts, progress)
+        with product.opened(settings, wanted, progress) as con, following as old:
+            made = write_release(drops, con, planned, old, rows_as_built(product), progress)
         point(drops, ledger, made, seen, progress)
     return told(drops, made, is_new=True)
 
@@ -129,14 +133,15 @@ def point(
 
 
 def is_up_to_date(settings: Settings, ledger: Ledger) -> bool:
-    """Whether warehouse and published drop are of just what the ledger points at now."""
+    """Whether warehouse and published drop of KPI are of just what the ledger points at now."""
     wanted = build.inputs(settings, ledger)
     if not build.is_up_to_date(settings, wanted):
         return False
-    drops = store.open_store(settings)
+    drops = KPI.open_store(settings)
     with drops.reaching():
         before = latest(drops)
-    return before is not None and before.fingerprint == fingerprint(wanted, incomplete(ledger))
+    now = fingerprint(KPI, wanted, incomplete(ledger), [])
+    return before is not None and before.fingerprint == now
 
 
 def latest(drops: store.Store) -> Manifest | None:
@@ -150,7 +155,7 @@ def latest(drops: store.Store) -> Manifest | None:
     return manifest.read(drops.place, pointed.drop)
 
 
-def incomplete(ledger: Ledger) -> list[str]:
+def incomplete(ledger: Ledger, product: Product = KPI) -> list[str]:
     """The partitions whose newest delivery did not pass, with the reason, sorted."""
     pointed = {
         (current.delivery.dataset, current.delivery.partition): current.delivery.delivery_id
@@ -160,36 +165,16 @@ def incomplete(ledger: Ledger) -> list[str]:
     return sorted(
         f"{dataset} {partition}: {delivery.problem or 'received and not yet staged'}"
         for (dataset, partition), delivery in newest.items()
-        if pointed.get((dataset, partition)) != delivery.delivery_id
+        if product.is_made_of(dataset) and pointed.get((dataset, partition)) != delivery.delivery_id
     )
 
 
-def published_tables() -> list[tuple[Contract, Table]]:
-    """The tables of a drop, by name."""
-    return [(c, c.tables[0]) for c in published().values() if c.is_published]
-
-
-def _check_warehouse(settings: Settings, ledger: Ledger) -> build.Inputs:
-    wanted = build.inputs(settings, ledger)
-    if not wanted.deliveries:
-        raise GoralError(
-            "there is nothing to publish: no delivery was accepted yet. `goral run` asks the "
-            "publishers, `goral deliver` takes a file, `goral demo run` shows how it looks"
-        )
-    if build.current_fingerprint(settings.warehouse / build.FILE) is None:
-        raise GoralError("there is no warehouse to publish from; `goral run` builds it")
-    if not build.is_up_to_date(settings, wanted):
-        raise GoralError(
-            "the warehouse is not made of what the ledger points at now; `goral run --no-fetch` "
-            "builds it anew"
-        )
-    return wanted
-
-
-def fingerprint(wanted: build.Inputs, left_out: list[str]) -> str:
+def fingerprint(
+    product: Product, wanted: build.Inputs, left_out: list[str], on: list[Instruction]
+) -> str:
     """Name of all that decides a drop's tables."""
-    parts = [wanted.fingerprint, *left_out, _lock_sha256() or ""]
-    for contract, _ in published_tables():
+    parts = [product.name, wanted.fingerprint, *left_out, _lock_sha256() or "", *map(repr, on)]
+    for contract, _ in product.tables():
         parts.append(hashlib.sha256(contract.path.read_bytes()).hexdigest())
     deciding = (__file__, verify.__file__, manifest.__file__, changes.__file__, parquet.__file__)
     for module in (*map(Path, deciding), *metadata.SOURCES):
@@ -204,15 +189,21 @@ def _lock_sha256() -> str | None:
 # --- writing a release ---
 
 
-def draft(wanted: build.Inputs, left_out: list[str], before: Manifest | None) -> Manifest:
+def draft(
+    product: Product,
+    wanted: build.Inputs,
+    left_out: list[str],
+    on: list[Instruction],
+    before: Manifest | None,
+) -> Manifest:
     """The manifest of the drop to come, before anything of it is written."""
-    contracts = {contract.dataset: contract for contract, _ in published_tables()}
+    contracts = _contracts(product)
     unnamed = Manifest(
         drop="",
-        product="kpi",
+        product=product.name,
         sequence=before.sequence + 1 if before else 1,
         previous=before.pointer() if before else None,
-        fingerprint=fingerprint(wanted, left_out),
+        fingerprint=fingerprint(product, wanted, left_out, on),
         demo=wanted.demo,
         notice=manifest.DEMO_NOTICE if wanted.demo else "",
         status="demo" if wanted.demo else "provisional",
@@ -227,6 +218,7 @@ def draft(wanted: build.Inputs, left_out: list[str], before: Manifest | None) ->
         ],
         left_out=left_out,
         checks={"dbt": "passed", "reconciliation": "passed"},
+        instructions=on,
     )
     return replace(unnamed, drop=drop_id(unnamed, _last_period(wanted)))
 
@@ -235,7 +227,8 @@ def drop_id(draft: Manifest, period: str) -> str:
     """Id of a drop: of what it is made of, and of what it follows."""
     follows = draft.previous.manifest_sha256 if draft.previous else ""
     named = hashlib.sha256(f"{draft.fingerprint}|{follows}".encode()).hexdigest()
-    return f"{'demo-' if draft.demo else ''}{period}-{named[:12]}"
+    kind = "" if draft.product == KPI.name else f"{draft.product}-"
+    return f"{'demo-' if draft.demo else ''}{kind}{period}-{named[:12]}"
 
 
 def _last_period(wanted: build.Inputs) -> str:
@@ -243,19 +236,6 @@ def _last_period(wanted: build.Inputs) -> str:
     periods = [str(delivery["partition"]) for delivery in wanted.deliveries]
     months = [period for period in periods if len(period) == len("2022-12")]
     return max(months or periods)
-
-
-@contextmanager
-def warehouse(settings: Settings, path: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The warehouse, to read marts from."""
-    import duckdb
-
-    path = path or settings.warehouse / build.FILE
-    with duckdb.connect(str(path), read_only=True) as con:
-        con.execute("set TimeZone = 'UTC'")
-        con.execute(f"set threads = {settings.duckdb_threads}")
-        con.execute("set memory_limit = $limit", {"limit": settings.duckdb_memory_limit})
-        yield con
 
 
 @contextmanager
@@ -279,12 +259,13 @@ def write_release(
     Raises:
         GoralError: when a contract changed by more than its version says.
     """
-    contracts = {contract.dataset: contract for contract, _ in published_tables()}
+    product = products.PRODUCTS[draft.product]
+    contracts = _contracts(product)
     if old and (wrong := versions.problems(old.contracts, contracts, old.made.deprecated)):
         raise GoralError("\n".join(["not published:", *wrong]))
     with drops.writing(draft.drop) as folder:
         data = []
-        for contract, table in published_tables():
+        for contract, table in product.tables():
             progress(f"writing {contract.dataset}")
             batches = rows(con, table)
             data.append(_write_table(folder, contract, table, batches, notice=draft.notice))
@@ -295,19 +276,27 @@ def write_release(
         other = {
             f"{CHANGES}.json": report.to_json(),
             f"{CHANGES}.md": report.to_markdown(),
-            **_descriptions(written),
+            **_descriptions(product, written),
         }
         made = replace(written, other=_write_others(folder, other))
         (folder / manifest.MANIFEST).write_bytes(made.to_bytes())
     return manifest.read(drops.place, draft.drop)
 
 
-def rows_of_marts(con: duckdb.DuckDBPyConnection, table: Table) -> pa.RecordBatchReader:
-    """The rows of a mart as they are published, sorted by key."""
-    columns = ", ".join(column.name for column in table.columns)
-    rows = f"from marts.{table.name} where {table.publish_where}"
-    query = f"select {columns} {rows} order by {', '.join(table.key)}"
-    return con.execute(query).to_arrow_reader(parquet.ROWS_A_GROUP)
+def _contracts(product: Product) -> dict[str, Contract]:
+    return {contract.dataset: contract for contract, _ in product.tables()}
+
+
+def rows_as_built(product: Product) -> Rows:
+    """How to read the rows that dbt made as they are published, sorted by key."""
+
+    def rows(con: duckdb.DuckDBPyConnection, table: Table) -> pa.RecordBatchReader:
+        columns = ", ".join(column.name for column in table.columns)
+        made = f"{product.schema}.{table.name} where {table.publish_where}"
+        query = f"select {columns} from {made} order by {', '.join(table.key)}"
+        return con.execute(query).to_arrow_reader(parquet.ROWS_A_GROUP)
+
+    return rows
 
 
 def _write_table(
@@ -359,7 +348,7 @@ class _Months:
             yield batch
 
 
-def _descriptions(made: Manifest) -> dict[str, bytes]:
+def _descriptions(product: Product, made: Manifest) -> dict[str, bytes]:
     """The contracts and what else describes the drop to who reads it without this project."""
     described = metadata.Release(
         drop=made.drop,
@@ -370,7 +359,7 @@ def _descriptions(made: Manifest) -> dict[str, bytes]:
         code_version=made.code_version,
         data=tuple(made.data),
     )
-    return metadata.describe(published_tables(), described)
+    return metadata.describe(product.tables(), described)
 
 
 def _write_others(folder: Path, files: dict[str, bytes]) -> list[OtherFile]:

@@ -14,9 +14,10 @@ from goral_pipeline.contracts.model import quote
 from goral_pipeline.errors import GoralError, VerificationFailed
 from goral_pipeline.landing.ledger import Ledger
 from goral_pipeline.parquet import ROWS_A_GROUP
-from goral_pipeline.publishing import changes, drop, store, verify
+from goral_pipeline.publishing import changes, drop, verify
 from goral_pipeline.publishing.drop import Published, Rows
 from goral_pipeline.publishing.manifest import Manifest
+from goral_pipeline.publishing.products import KPI, Product
 
 if TYPE_CHECKING:
     import duckdb
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
 
 
 def release(
-    settings: Settings, ledger: Ledger, progress: Callable[[str], None] = lambda _: None
+    settings: Settings,
+    ledger: Ledger,
+    product: Product = KPI,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> Published:
     """Publish the latest drop once more, as final: the same rows, none of them provisional.
 
@@ -37,7 +41,7 @@ def release(
     """
     import duckdb
 
-    drops = store.open_store(settings)
+    drops = product.open_store(settings)
     with drops.reaching():
         seen = drops.seen()
         before = drop.latest(drops)
@@ -45,7 +49,7 @@ def release(
             raise GoralError("nothing is published yet; `goral drop publish` does so")
         if before.status == "final":
             return drop.told(drops, before, is_new=False)
-        _check_can_be_final(before)
+        _check_can_be_final(before, product)
         progress(f"verifying {before.drop}")
         sha256 = before.pointer().manifest_sha256
         if problems := verify.problems(drops.place, before.drop, sha256, deep=True):
@@ -86,7 +90,7 @@ def final_rows(old: changes.Release) -> Rows:
     return rows
 
 
-def _check_can_be_final(before: Manifest) -> None:
+def _check_can_be_final(before: Manifest, product: Product) -> None:
     if before.demo:
         raise GoralError(f"{before.drop} is a demo: what is invented is never final")
     if before.left_out:
@@ -94,7 +98,7 @@ def _check_can_be_final(before: Manifest) -> None:
             f"{before.drop} cannot be final, for it was published without the newest delivery of "
             "these partitions:\n" + "\n".join(before.left_out)
         )
-    now = {contract.dataset: contract.version for contract, _ in drop.published_tables()}
+    now = {contract.dataset: contract.version for contract, _ in product.tables()}
     if before.contracts != now:
         raise GoralError(
             f"contracts changed since {before.drop} was published: publish anew, then release"

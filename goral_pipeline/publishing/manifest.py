@@ -60,6 +60,21 @@ class OtherFile:
 
 
 @dataclass(frozen=True)
+class Instruction:
+    """What the data owner of a municipality instructed: that its single sessions are published."""
+
+    municipality_code: str
+    data_owner: str
+    """Municipality or grantor of the concession: who may decide."""
+    date: str
+    """Day of the instruction, as `2026-03-01`."""
+    reference: str
+    """Under which it is found in the records of the owner or the programme."""
+    leave_out: list[str]
+    """Columns that are null in its rows."""
+
+
+@dataclass(frozen=True)
 class Pointer:
     """A drop, and which manifest is its own."""
 
@@ -98,6 +113,8 @@ class Manifest:
     left_out: list[str]
     """Partitions whose newest delivery is not in the drop, and why."""
     checks: dict[str, str]
+    instructions: list[Instruction] = field(default_factory=list)
+    """Of each municipality in it, where single sessions are."""
     format: int = FORMAT
     notice: str = field(default="")
 
@@ -152,6 +169,7 @@ def _typed(said: dict[str, Any]) -> dict[str, Any]:
     return {
         "previous": Pointer(**said["previous"]) if said["previous"] else None,
         "other": [OtherFile(**entry) for entry in said["other"]],
+        "instructions": [Instruction(**entry) for entry in said.get("instructions", [])],
         "data": [
             DataFile(**entry | {"columns": [Column(**column) for column in entry["columns"]]})
             for entry in said["data"]

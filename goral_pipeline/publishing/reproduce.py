@@ -12,12 +12,12 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
 
-from goral_pipeline import parquet
+from goral_pipeline import durable, parquet
 from goral_pipeline.errors import GoralError
 from goral_pipeline.landing.ledger import Current, Ledger
-from goral_pipeline.publishing import drop, finalise, store, upkeep
+from goral_pipeline.publishing import drop, finalise, products, store, upkeep
 from goral_pipeline.publishing.manifest import Manifest
-from goral_pipeline.warehouse import apart
+from goral_pipeline.publishing.products import KPI, Product
 
 if TYPE_CHECKING:
     import duckdb
@@ -51,6 +51,7 @@ def reproduce(
     settings: Settings,
     ledger: Ledger,
     name: str | None = None,
+    product: Product = KPI,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Reproduced:
     """Make the tables of a drop anew, by default the latest's, and compare them with it.
@@ -59,21 +60,23 @@ def reproduce(
         GoralError: when there is no such drop, or staged files that it was made of are gone or are
             not what they were.
     """
-    drops = store.open_store(settings)
+    drops = product.open_store(settings)
     with drops.reaching():
         latest = drop.latest(drops)
         made = upkeep.named(drops, name) if name else latest
     if made is None:
         raise GoralError("nothing is published yet; `goral drop publish` does so")
     pointed = _staged(settings, ledger, made)
-    with TemporaryDirectory(dir=settings.warehouse) as folder:
+    workplace = durable.make_folder(settings.publishing, durable.PRIVATE)
+    with TemporaryDirectory(dir=workplace, prefix=durable.temporary_prefix()) as folder:
         path = Path(folder) / "goral.duckdb"
-        progress(f"building the marts of {made.drop} from {len(made.staged_files)} staged files")
-        wanted = apart.build_of(settings, ledger, pointed, path)
+        progress(f"building the tables of {made.drop} from {len(made.staged_files)} staged files")
+        wanted = product.make_anew(settings, ledger, pointed, made.instructions, path)
         again = store.FolderStore(Path(folder) / "drops")
-        anew = drop.draft(wanted, made.left_out, None)
-        with drop.warehouse(settings, path) as con:
-            done = drop.write_release(again, con, anew, None, drop.rows_of_marts, progress)
+        anew = drop.draft(product, wanted, made.left_out, made.instructions, None)
+        rows = drop.rows_as_built(product)
+        with products.open_tables(settings, path) as con:
+            done = drop.write_release(again, con, anew, None, rows, progress)
             if made.status == "final":
                 done = _final(again, con, done, progress)
         same = anew.fingerprint == made.fingerprint

@@ -84,32 +84,36 @@ class Store(ABC):
         return [name for name in folders if self.place.size(f"{RELEASES}/{name}/{MANIFEST}")]
 
 
-def open_store(settings: Settings) -> Store:
-    """The store that the settings name.
+def open_store(settings: Settings, where: str, mode: int = 0o755) -> Store:
+    """The store at a folder or URL.
+
+    Args:
+        settings: where what is on its way is kept.
+        where: folder or URL.
+        mode: who may read a folder that is made there.
 
     Raises:
         SettingsError: when it is a URL of a kind that is not known.
     """
-    if settings.drops_url is None:
-        return FolderStore(settings.drops)
-    kind, is_url, _ = settings.drops_url.partition("://")
+    kind, is_url, _ = where.partition("://")
     if not is_url:
-        return FolderStore(Path(settings.drops_url).expanduser().resolve())
+        return FolderStore(Path(where).expanduser().resolve(), mode)
     if kind not in REMOTE:
         raise SettingsError(
-            f"GORAL_DROPS_URL: {kind}:// is not known; a folder, or one of "
+            f"drops cannot go to {kind}://, which is not known; they go to a folder, or one of "
             + ", ".join(f"{name}://" for name in REMOTE)
         )
     # Written here first, and handed over when whole.
-    return REMOTE[kind](settings.drops_url, settings.home_folder / "publishing")
+    return REMOTE[kind](where, settings.publishing)
 
 
 class FolderStore(Store):
     """A folder of this machine, or one that is mounted."""
 
-    def __init__(self, root: Path) -> None:
-        """Publish below `root`."""
+    def __init__(self, root: Path, mode: int = 0o755) -> None:
+        """Publish below `root`; `mode` is of the folder where it is not there yet."""
         self.root = root
+        self.mode = mode
         self.place = verify.Folder(root)
 
     @property
@@ -120,6 +124,7 @@ class FolderStore(Store):
     @contextmanager
     def writing(self, drop: str) -> Iterator[Path]:
         """Fill a folder beside its goal, which takes its name when the block ends well."""
+        durable.make_folder(self.root, self.mode)
         durable.make_folder(self.root / RELEASES)
         with durable.new_folder(self.root / verify.release(drop)) as folder:
             yield folder
@@ -190,8 +195,7 @@ class RemoteStore(Store):
     @contextmanager
     def writing(self, drop: str) -> Iterator[Path]:
         """Fill a folder here; when the block ends well its files are handed over, manifest last."""
-        folder = durable.temporary_beside(self.workplace / drop)
-        durable.make_folder(folder)
+        folder = self._folder_here(drop)
         try:
             yield folder
             release = verify.release(drop)
@@ -202,6 +206,10 @@ class RemoteStore(Store):
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
+    def _folder_here(self, drop: str) -> Path:
+        durable.make_folder(self.workplace, durable.PRIVATE)
+        return durable.make_folder(durable.temporary_beside(self.workplace / drop))
+
     def put(self, path: Path, name: str) -> None:
         """Hand over one file; it stands under its name whole or not at all."""
         self.place.files.put_file(str(path), self.place.path(name))
@@ -209,8 +217,7 @@ class RemoteStore(Store):
     @contextmanager
     def local(self, drop: str) -> Iterator[Path]:
         """A copy of the release."""
-        folder = durable.temporary_beside(self.workplace / drop)
-        durable.make_folder(folder)
+        folder = self._folder_here(drop)
         release = verify.release(drop)
         try:
             for name in self.place.names(release):

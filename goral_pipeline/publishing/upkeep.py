@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from goral_pipeline.errors import GoralError, VerificationFailed
 from goral_pipeline.publishing import changes, conformance, drop, manifest, store, verify
 from goral_pipeline.publishing.manifest import Manifest
+from goral_pipeline.publishing.products import KPI, Product
 
 if TYPE_CHECKING:
     from goral_pipeline.settings import Settings
@@ -37,14 +38,16 @@ class Listed:
         }
 
 
-def drops_of(settings: Settings) -> list[Listed]:
+def drops_of(settings: Settings, product: Product = KPI) -> list[Listed]:
     """The drops there are, the oldest first."""
-    drops = store.open_store(settings)
+    drops = product.open_store(settings)
     with drops.reaching():
         return _listed(drops)
 
 
-def prune(settings: Settings, keep: int, *, dry_run: bool) -> list[Manifest]:
+def prune(
+    settings: Settings, keep: int, product: Product = KPI, *, dry_run: bool
+) -> list[Manifest]:
     """Remove drops but the newest `keep`; never the latest, nor a final one. Gives those removed.
 
     Raises:
@@ -52,7 +55,7 @@ def prune(settings: Settings, keep: int, *, dry_run: bool) -> list[Manifest]:
     """
     if keep < 1:
         raise GoralError("at least one drop has to be kept")
-    drops = store.open_store(settings)
+    drops = product.open_store(settings)
     with drops.reaching():
         listed = _listed(drops)
         old = [
@@ -65,7 +68,9 @@ def prune(settings: Settings, keep: int, *, dry_run: bool) -> list[Manifest]:
     return old
 
 
-def diff(settings: Settings, before: str | None, now: str | None) -> changes.Report:
+def diff(
+    settings: Settings, before: str | None, now: str | None, product: Product = KPI
+) -> changes.Report:
     """What changed from one drop to another; by default from the one before to the latest.
 
     Raises:
@@ -73,7 +78,7 @@ def diff(settings: Settings, before: str | None, now: str | None) -> changes.Rep
     """
     import duckdb
 
-    drops = store.open_store(settings)
+    drops = product.open_store(settings)
     with drops.reaching():
         made = named(drops, now) if now else drop.latest(drops)
         if made is None:

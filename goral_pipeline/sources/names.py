@@ -6,7 +6,9 @@ no register has at that time stays as it was delivered, and is quarantined.
 
 from __future__ import annotations
 
+import csv
 from datetime import date
+from functools import cache
 from typing import TYPE_CHECKING
 
 from goral_pipeline.contracts.model import quote
@@ -24,6 +26,14 @@ REGISTERS = (MUNICIPALITIES, MUNICIPALITY_NAMES, CONCESSION_MUNICIPALITIES)
 
 _APOSTROPHES = "\u2018\u2019\u201b\u0060\u00b4\u02bc"
 _MONTHS_A_QUARTER = 3
+
+
+@cache
+def codes_of_the_region() -> frozenset[str]:
+    """Codes of the municipalities that take part in the programme."""
+    with MUNICIPALITIES.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return frozenset(row["municipality_code"] for row in rows if row["in_region"] == "true")
 
 
 def create_names(con: duckdb.DuckDBPyConnection, partition: str) -> None:

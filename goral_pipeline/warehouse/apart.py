@@ -1,7 +1,8 @@
 """A warehouse apart from the usual one, which it does not touch.
 
-As it would have been on a past day, from what had been received by then; or of just the deliveries
-that a drop was made of. Does not belong here: how it is built.
+As it would have been on a past day, from what had been received by then; of just the deliveries
+that a drop was made of; or of single sessions, which the usual one does not hold. Does not belong
+here: how it is built.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from goral_pipeline import durable
 from goral_pipeline.clock import PROGRAMME_ZONE
 from goral_pipeline.errors import GoralError
 from goral_pipeline.settings import DBT_PROJECT
@@ -53,22 +55,45 @@ def build_of(
     wanted = build.inputs(settings, ledger, pointed)
     with build.one_builder(settings):
         build.prepare(settings, wanted)
-        done = subprocess.run(
-            [
-                *(DBT, *build.DBT_BUILD, "--quiet"),
-                *("--project-dir", DBT_PROJECT, "--profiles-dir", DBT_PROJECT),
-                *("--target-path", settings.dbt_target),
-            ],
-            env=os.environ | build.dbt_environment(settings),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            said = "\n".join((done.stdout + done.stderr).splitlines()[-LAST_LINES:])
-            raise GoralError(f"dbt failed:\n{said}")
+        _run_dbt(settings, "--exclude", build.SINGLE_SESSIONS)
         build.swap_in(settings, wanted, goal)
     return wanted
+
+
+def build_single_sessions(settings: Settings, wanted: build.Inputs, goal: Path) -> None:
+    """Build the tables of single sessions, and nothing else, in a file at `goal` of this user only.
+
+    Raises:
+        GoralError: when dbt fails, with the last of what it said.
+    """
+    with build.one_builder(settings):
+        building = build.prepare(settings, wanted)
+        building.chmod(durable.PRIVATE_FILE)
+        try:
+            # Only tests of what is built: others look at tables that are not there.
+            cautious = ("--indirect-selection", "cautious")
+            _run_dbt(settings, "--select", f"+{build.SINGLE_SESSIONS}", *cautious)
+            durable.put(building, goal)
+        finally:
+            build.discard(building)
+
+
+def _run_dbt(settings: Settings, *selection: str) -> None:
+    done = subprocess.run(
+        [
+            *(DBT, *build.DBT_BUILD, "--quiet"),
+            *("--project-dir", DBT_PROJECT, "--profiles-dir", DBT_PROJECT),
+            *("--target-path", settings.dbt_target),
+            *selection,
+        ],
+        env=os.environ | build.dbt_environment(settings),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        said = "\n".join((done.stdout + done.stderr).splitlines()[-LAST_LINES:])
+        raise GoralError(f"dbt failed:\n{said}")
 
 
 def _refuse_removed(settings: Settings, ledger: Ledger, pointed: list[Current], day: date) -> None:

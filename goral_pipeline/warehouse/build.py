@@ -27,6 +27,7 @@ from goral_pipeline.contracts.generate import (
     CONCESSIONS_COLUMNS,
     DELIVERIES_COLUMNS,
     DELIVERY_MONTHS_COLUMNS,
+    INSTRUCTIONS_COLUMNS,
     SESSION_MONTHS_BEFORE_COLUMNS,
 )
 from goral_pipeline.contracts.model import quote
@@ -47,6 +48,8 @@ BUILDING = "building.duckdb"
 # One fixed name: dbt takes the whole project in again whenever a path of its profile changes.
 BUILD_VARIABLE = "GORAL_WAREHOUSE_BUILD"
 DBT_FILES = ("*.sql", "*.yml", "*.csv", "*.py", "*.md")
+SINGLE_SESSIONS = "tag:cdr"
+"""The models of single sessions: no part of the warehouse that analysts query."""
 # Unit tests try the SQL on rows of their own: once a change of it, not once a build.
 DBT_BUILD = ("build", "--exclude-resource-type", "unit_test")
 PARSED = "partial_parse.msgpack"
@@ -84,6 +87,8 @@ class Inputs:
     """Which months the rows of each delivery fall in: it follows from what was staged."""
     concessions: tuple[dict[str, Any], ...]
     """What the mappings say of the concessions."""
+    instructions: tuple[dict[str, Any], ...]
+    """Whose single sessions are asked for; nobody's in the warehouse that analysts query."""
     project: str
     """Hash of the dbt project, taken before dbt reads it."""
     fingerprint: str
@@ -94,8 +99,19 @@ class Inputs:
         return any(delivery["demo"] for delivery in self.deliveries)
 
 
-def inputs(settings: Settings, ledger: Ledger, pointed: list[Current] | None = None) -> Inputs:
+def inputs(
+    settings: Settings,
+    ledger: Ledger,
+    pointed: list[Current] | None = None,
+    instructions: tuple[dict[str, Any], ...] = (),
+) -> Inputs:
     """What the pointers point at now, or what is given instead; placements included.
+
+    Args:
+        settings: where files are.
+        ledger: what the pointers point at, and which months that touches.
+        pointed: other deliveries than those that the pointers point at now.
+        instructions: whose single sessions are asked for.
 
     Raises:
         GoralError: when there are locations but no boundaries, a dataset's mapping is gone, or
@@ -138,6 +154,7 @@ def inputs(settings: Settings, ledger: Ledger, pointed: list[Current] | None = N
             [{name: str(value) for name, value in row.items()} for row in granted],
             # Of equal versions of a row the one received last counts, so the order matters.
             [c.delivery.delivery_id for c in sorted(pointed, key=_received)],
+            instructions,
             project,
         ],
         sort_keys=True,
@@ -148,7 +165,15 @@ def inputs(settings: Settings, ledger: Ledger, pointed: list[Current] | None = N
         for current in pointed
         for month in months.get(current.staging_id, ())
     )
-    return Inputs(tuple(files), deliveries, touched, granted, project, fingerprint)
+    return Inputs(
+        files=tuple(files),
+        deliveries=deliveries,
+        delivery_months=touched,
+        concessions=granted,
+        instructions=instructions,
+        project=project,
+        fingerprint=fingerprint,
+    )
 
 
 def _refuse_two_keys(pointed: list[Current]) -> None:
@@ -268,7 +293,7 @@ def prepare(settings: Settings, wanted: Inputs, onto: Path | None = None) -> Pat
     # What the plausibility is judged with loads while dbt is at work.
     worker.load_early()
     path = settings.warehouse / BUILDING
-    _remove(path)
+    discard(path)
     _lend_parsed_project(settings)
     held = _build_on(onto, path, wanted) if onto else {}
     files = _by_delivery((f.delivery_id, f.relation, f.path, f.sha256) for f in wanted.files)
@@ -285,6 +310,7 @@ def prepare(settings: Settings, wanted: Inputs, onto: Path | None = None) -> Pat
         _create_table(con, "deliveries", DELIVERIES_COLUMNS, deliveries)
         _create_table(con, "delivery_months", DELIVERY_MONTHS_COLUMNS, wanted.delivery_months)
         _create_table(con, "concessions", CONCESSIONS_COLUMNS, wanted.concessions)
+        _create_table(con, "instructions", INSTRUCTIONS_COLUMNS, wanted.instructions)
         # dbt makes the table anew from it, and no model may read what is made of it.
         _create_table(con, "session_months_before", SESSION_MONTHS_BEFORE_COLUMNS, ())
         if held:
@@ -386,7 +412,7 @@ def _build_on(before: Path, building: Path, wanted: Inputs) -> dict[str, set[tup
             for table in TABLES_OF_THE_BUILD:
                 con.execute(f"drop table main.{table}")
     except (duckdb.Error, GoralError):
-        _remove(building)
+        discard(building)
         return {}
     return _by_delivery(
         (row["delivery_id"], row["relation"], row["path"], row["sha256"]) for row in rows
@@ -411,7 +437,8 @@ def _lend_parsed_project(settings: Settings) -> None:
         durable.write_bytes(own, installed.read_bytes())
 
 
-def _remove(path: Path) -> None:
+def discard(path: Path) -> None:
+    """Remove a file that is being built, and its log; one that is gone already is none."""
     path.unlink(missing_ok=True)
     path.with_name(path.name + ".wal").unlink(missing_ok=True)
 

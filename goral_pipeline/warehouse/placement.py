@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from goral_pipeline.settings import Settings
 
-LOCATIONS = "ndw_dotnl/locations"
+LOCATIONS = "locations"
+"""Table that tells a snapshot of locations: DOT-NL's, and each concession's own."""
 BOUNDARIES = "pdok/municipality_boundaries"
 PLACEMENT = "derived/location_municipality"
 SESSIONS = "sessions"
@@ -65,8 +66,8 @@ def placements(
         GoralError: when there are locations but no boundaries.
     """
     editions = [current for current in pointed if current.delivery.dataset == BOUNDARIES]
-    snapshots = [current for current in pointed if current.delivery.dataset == LOCATIONS]
-    sessions = [current for current in pointed if _holds_sessions(current)]
+    snapshots = [current for current in pointed if _holds(current, LOCATIONS)]
+    sessions = [current for current in pointed if _holds(current, SESSIONS)]
     if (snapshots or sessions) and not editions:
         raise GoralError(
             f"there are locations but no boundaries to place them in: deliver {BOUNDARIES} "
@@ -82,8 +83,8 @@ def placements(
     return result
 
 
-def _holds_sessions(current: Current) -> bool:
-    return any(file.table_name == SESSIONS for file in current.files)
+def _holds(current: Current, table: str) -> bool:
+    return any(file.table_name == table for file in current.files)
 
 
 def edition_for(month: str, editions: list[Current]) -> Current:
@@ -122,7 +123,7 @@ def write(settings: Settings, placement: Placement) -> None:
     for edition, months in _by_edition(placement):
         if placement.contract == PLACEMENT:
             columns = [*KEY, "latitude", "longitude"]
-            locations = pq.read_table(home / _file(placement.placed, "locations"), columns=columns)
+            locations = pq.read_table(home / _file(placement.placed, LOCATIONS), columns=columns)
         else:
             locations = _places(home / _file(placement.placed, SESSIONS), months)
         rows = place(

@@ -1,6 +1,6 @@
 """What every contract must say, and that all that is generated from them is up to date."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +8,21 @@ import pyarrow as pa
 import pytest
 import yaml
 
-from goral_pipeline.contracts import Contract, Table, derived, generate, model, published, staged
+from goral_pipeline.contracts import (
+    Contract,
+    Table,
+    cdr,
+    derived,
+    generate,
+    model,
+    published,
+    staged,
+)
 from goral_pipeline.contracts.model import column_rules, type_rule
 from goral_pipeline.errors import GoralError
 from goral_pipeline.sources import contracts
 
-LAYERS = {"staged": staged, "derived": derived, "published": published}
+LAYERS = {"staged": staged, "derived": derived, "published": published, "cdr": cdr}
 FILES = sorted(model.FOLDER.rglob("*.odcs.yaml"))
 CONTRACTS = [contract for layer in LAYERS.values() for contract in layer().values()]
 TABLES = [(contract, table) for contract in CONTRACTS for table in contract.tables]
@@ -212,10 +221,13 @@ def test_only_dot_nl_s_rows_are_kept_back() -> None:
     )
 
 
-def test_the_exposure_names_what_is_published_and_nothing_else() -> None:
+@pytest.mark.parametrize(("name", "layer"), [("ndw_drop", published), ("ndw_cdr_drop", cdr)])
+def test_an_exposure_names_what_is_published_and_nothing_else(
+    name: str, layer: Callable[[], dict[str, Contract]]
+) -> None:
     content = yaml.safe_load(generate.dbt_exposures())
-    (exposure,) = content["exposures"]
-    in_it = {name: c for name, c in published().items() if c.is_published}
+    (exposure,) = (one for one in content["exposures"] if one["name"] == name)
+    in_it = {name: c for name, c in layer().items() if c.is_published}
     assert exposure["depends_on"] == [f"ref('{name}')" for name in in_it]
     told = exposure["config"]["meta"]["datasets"]
     assert {name: part["columns"] for name, part in told.items()} == {

@@ -13,12 +13,12 @@ import pytest
 import yaml
 
 from goral_pipeline.contracts.model import FOLDER
-from goral_pipeline.publishing import drop
+from goral_pipeline.publishing.products import KPI
 from tests.conftest import REPOSITORY, Demo
 
 TOOL = REPOSITORY / ".venv-datacontract" / "bin" / "datacontract"
 FILES = sorted(FOLDER.glob("*/*.odcs.yaml"))
-DATASETS = [contract.dataset for contract, _ in drop.published_tables()]
+DATASETS = [contract.dataset for contract, _ in KPI.tables()]
 
 pytestmark = pytest.mark.slow
 

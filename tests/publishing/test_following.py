@@ -25,6 +25,7 @@ from goral_pipeline.publishing import (
     versions,
 )
 from goral_pipeline.publishing.manifest import Manifest
+from goral_pipeline.publishing.products import KPI
 from goral_pipeline.settings import Settings
 from goral_pipeline.warehouse import build
 from tests.conftest import Demo, every_byte, every_file, goral
@@ -34,7 +35,7 @@ CHARGE_POINTS = "mart_charge_points"
 
 
 def latest(settings: Settings) -> Manifest:
-    found = drop.latest(store.open_store(settings))
+    found = drop.latest(KPI.open_store(settings))
     assert found
     return found
 
@@ -144,12 +145,12 @@ def published_with(
     def tables() -> list[tuple[Contract, Table]]:
         return [(changed if c.dataset == CHARGE_POINTS else c, c.tables[0]) for c, _ in really()]
 
-    really = drop.published_tables
+    really = KPI.tables
     (contract,) = (c for c, _ in really() if c.dataset == CHARGE_POINTS)
     path = folder / contract.path.name
     path.write_text(change(contract.path.read_text()))
     changed = model.read(path)
-    monkeypatch.setattr(drop, "published_tables", lambda: [(c, c.tables[0]) for c, _ in tables()])
+    monkeypatch.setattr(KPI, "tables", lambda: [(c, c.tables[0]) for c, _ in tables()])
 
 
 def test_an_under_declared_change_stops_publication_and_names_the_column(
@@ -199,10 +200,10 @@ def test_deprecations_are_counted_from_drop_to_drop(
     for times in range(1, versions.DROPS_OF_NOTICE + 1):
         follow(settings, ledger, monkeypatch, f"number {times}")
         assert latest(settings).deprecated == {CHARGE_POINTS: times}
-    really = drop.published_tables()
+    really = KPI.tables()
     monkeypatch.setattr(
-        drop,
-        "published_tables",
+        KPI,
+        "tables",
         lambda: [(c, t) for c, t in really if c.dataset != CHARGE_POINTS],
     )
     assert drop.publish(settings, ledger).is_new

@@ -11,21 +11,26 @@ import jsonschema
 import pyarrow.parquet as pq
 import pytest
 
-from goral_pipeline.contracts import Contract, Table, published
-from goral_pipeline.publishing import drop, generate, manifest, metadata
+from goral_pipeline.contracts import Contract, Table, cdr, published
+from goral_pipeline.publishing import generate, manifest, metadata
 from goral_pipeline.publishing.manifest import DEMO_NOTICE, DataFile
 from goral_pipeline.publishing.metadata import Release
 from goral_pipeline.publishing.metadata.datapackage import foreign_keys
 from goral_pipeline.publishing.metadata.schema import manifest_schema
+from goral_pipeline.publishing.products import KPI
 from tests.conftest import REPOSITORY, Demo
 
 SHAPES = Path(__file__).parent / "shapes" / "dcat_ap_nl.ttl"
-TABLES = drop.published_tables()
+TABLES = KPI.tables()
 # Enough to break a rule of the profile in; reading all of them takes seconds.
 FEW = [(c, t) for c, t in TABLES if c.dataset in ("dim_municipality", "mart_coverage")]
 # rdflib reads JSON-LD with what it has itself deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:rdflib")
-EVERY_TABLE = [(contract, table) for contract in published().values() for table in contract.tables]
+EVERY_TABLE = [
+    (contract, table)
+    for contract in (*published().values(), *cdr().values())
+    for table in contract.tables
+]
 
 
 def _name(value: object) -> str | None:

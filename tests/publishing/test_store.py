@@ -9,6 +9,7 @@ from goral_pipeline.errors import GoralError, Overtaken, SettingsError
 from goral_pipeline.landing.ledger import Ledger
 from goral_pipeline.publishing import drop, reproduce, store, upkeep, verify
 from goral_pipeline.publishing.manifest import Pointer
+from goral_pipeline.publishing.products import KPI
 from goral_pipeline.settings import Settings
 from tests.conftest import Demo, every_byte
 from tests.publishing import servers
@@ -46,7 +47,7 @@ def test_a_drop_over_there_is_the_one_of_here(remote: Settings, ledger: Ledger, 
     result = drop.publish(remote, ledger, progress=told.append)
     assert (result.is_new, result.drop) == (True, demo.drop)
     assert result.where == f"{remote.drops_url}/releases/{demo.drop}"
-    drops = store.open_store(remote)
+    drops = KPI.open_store(remote)
     assert content_of(drops, demo.drop) == every_byte(demo.release)
     assert upkeep.verified(drops.place, deep=True).drop == demo.drop
     assert not drop.publish(remote, ledger).is_new
@@ -70,12 +71,12 @@ def test_one_drop_follows_another_over_there(
     gone = upkeep.prune(remote, 1, dry_run=False)
     assert [made.drop for made in gone] == [first]
     assert [one.made.drop for one in upkeep.drops_of(remote)] == [second]
-    upkeep.verified(store.open_store(remote).place, deep=True)
+    upkeep.verified(KPI.open_store(remote).place, deep=True)
 
 
 def test_of_two_publishers_one_loses_cleanly(url: str, tmp_path: Path) -> None:
     settings = Settings.load(home=tmp_path, drops_url=url)
-    mine, other = store.open_store(settings), store.open_store(settings)
+    mine, other = KPI.open_store(settings), KPI.open_store(settings)
     for number in range(3):
         seen_by_me, seen_by_other = mine.seen(), other.seen()
         won = Pointer(f"2022-1{number}-0123456789ab", "0" * 64)
@@ -89,7 +90,7 @@ def test_of_two_publishers_one_loses_cleanly(url: str, tmp_path: Path) -> None:
 def test_a_release_that_was_handed_over_by_half_is_completed(
     remote: Settings, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kind = type(store.open_store(remote))
+    kind = type(KPI.open_store(remote))
     assert issubclass(kind, store.RemoteStore)
     really, left = kind.put, 5
 
@@ -104,7 +105,7 @@ def test_a_release_that_was_handed_over_by_half_is_completed(
         patch.setattr(kind, "put", put)
         with pytest.raises(GoralError, match="cannot be reached, or refuses: ConnectionReset"):
             drop.publish(remote, ledger)
-    drops = store.open_store(remote)
+    drops = KPI.open_store(remote)
     assert verify.latest(drops.place) is None
     assert drops.drops() == []
     assert drop.publish(remote, ledger).is_new
@@ -113,13 +114,13 @@ def test_a_release_that_was_handed_over_by_half_is_completed(
 
 def test_damage_over_there_is_found(remote: Settings, ledger: Ledger) -> None:
     name = drop.publish(remote, ledger).drop
-    drops = store.open_store(remote)
+    drops = KPI.open_store(remote)
     assert isinstance(drops, store.RemoteStore)
     path = drops.place.path(f"releases/{name}/dim_month/dim_month.parquet")
     content = bytearray(drops.place.files.cat_file(path))
     content[len(content) // 2] ^= 1
     drops.place.files.pipe_file(path, bytes(content))
-    (problem,) = verify.problems(store.open_store(remote).place, name, None)
+    (problem,) = verify.problems(KPI.open_store(remote).place, name, None)
     assert problem.startswith("changed bytes: dim_month/dim_month.parquet")
 
 
@@ -158,9 +159,9 @@ def test_a_password_in_the_url_is_not_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, shown: str
 ) -> None:
     monkeypatch.setattr(verify, "Remote", lambda url: None)
-    assert store.open_store(Settings.load(home=tmp_path, drops_url=url)).where == shown
+    assert KPI.open_store(Settings.load(home=tmp_path, drops_url=url)).where == shown
 
 
 def test_a_url_of_an_unknown_kind_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"GORAL_DROPS_URL: ftp:// is not known; a folder, or"):
-        store.open_store(Settings.load(home=tmp_path, drops_url="ftp://host/folder"))
+    with pytest.raises(SettingsError, match=r"drops cannot go to ftp://, which is not known"):
+        KPI.open_store(Settings.load(home=tmp_path, drops_url="ftp://host/folder"))

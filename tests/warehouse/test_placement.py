@@ -18,10 +18,11 @@ from hypothesis import strategies as st
 
 from goral_pipeline.contracts import derived, staged
 from goral_pipeline.errors import GoralError
-from goral_pipeline.landing.ledger import Current, Delivery, Ledger
+from goral_pipeline.landing.ledger import Current, Delivery, Ledger, StagedFile
 from goral_pipeline.settings import Settings
 from goral_pipeline.warehouse import placement
 from tests.conftest import every_byte, every_file
+from tests.support_files import LOCATIONS
 
 # Of the sphere with the earth's mean radius; a kilometre is then right to a few metres.
 EARTH_RADIUS_M = 6_371_008.8
@@ -275,7 +276,10 @@ def current(dataset: str, partition: str) -> Current:
         state="accepted",
         problem=None,
     )
-    return Current(delivery, staging_id=f"staging of {partition}", fingerprint="", key_id=None)
+    table = dataset.partition("/")[2]
+    file = StagedFile(table, path="", received=1, rows=1, bytes=1, sha256="")
+    staging = f"staging of {partition}"
+    return Current(delivery, staging_id=staging, fingerprint="", key_id=None, files=(file,))
 
 
 @pytest.mark.parametrize(
@@ -298,7 +302,7 @@ def test_the_edition_is_the_latest_of_the_year_or_before_else_the_earliest(
 
 def test_locations_without_any_boundaries_are_told_with_the_mend() -> None:
     with pytest.raises(GoralError) as refusal:
-        placement.placements(Settings.load(), [current(placement.LOCATIONS, "2022-06")], {})
+        placement.placements(Settings.load(), [current(LOCATIONS, "2022-06")], {})
     assert str(refusal.value) == (
         "there are locations but no boundaries to place them in: deliver "
         "pdok/municipality_boundaries (`goral deliver`) or fetch it (`goral run`)"
@@ -307,7 +311,7 @@ def test_locations_without_any_boundaries_are_told_with_the_mend() -> None:
 
 
 def test_a_placement_is_named_by_all_that_it_follows_from() -> None:
-    snapshot = current(placement.LOCATIONS, "2022-06")
+    snapshot = current(LOCATIONS, "2022-06")
     edition = current(placement.BOUNDARIES, "2022")
 
     def name(*pointed: Current, distance: float = 100) -> Path:

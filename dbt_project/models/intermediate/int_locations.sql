@@ -13,6 +13,7 @@ with locations as (
 
 placements as (
     select * from {{ ref('stg_derived__location_municipality') }}
+    where dataset = 'ndw_dotnl/locations'
 ),
 
 municipalities as (

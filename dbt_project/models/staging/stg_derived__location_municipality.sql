@@ -18,6 +18,7 @@ boundaries as (
 
 final as (
     select
+        snapshots.dataset,
         snapshots.period as month,
         rows_derived.country_code,
         rows_derived.party_id,
@@ -30,10 +31,7 @@ final as (
         -- Boundaries that are no longer pointed at may have been invented: never shown as real.
         coalesce(boundaries.demo, true) as boundaries_demo
     from rows_derived
-    inner join deliveries as snapshots
-        on
-            rows_derived.delivery_id = snapshots.delivery_id
-            and snapshots.dataset = 'ndw_dotnl/locations'
+    inner join deliveries as snapshots on rows_derived.delivery_id = snapshots.delivery_id
     left join boundaries on rows_derived.boundaries_delivery_id = boundaries.delivery_id
 )
 

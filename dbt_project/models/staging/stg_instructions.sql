@@ -1,0 +1,4 @@
+select
+    municipality_code,
+    left_out
+from {{ source('staged', 'instructions') }}
