@@ -304,9 +304,10 @@ def prepare(settings: Settings, wanted: Inputs, onto: Path | None = None) -> Pat
     with duckdb.connect(str(path)) as con:
         con.execute("set TimeZone = 'UTC'")
         con.execute("create schema staged")
+        alike = _by_form(con, settings, wanted)
         for contract in (*staged().values(), *derived().values()):
             for table in contract.tables:
-                con.execute(_view(settings, contract, table, wanted))
+                con.execute(_view(contract, table, alike.get(contract.relation(table), [])))
         _create_table(con, "deliveries", DELIVERIES_COLUMNS, deliveries)
         _create_table(con, "delivery_months", DELIVERY_MONTHS_COLUMNS, wanted.delivery_months)
         _create_table(con, "concessions", CONCESSIONS_COLUMNS, wanted.concessions)
@@ -443,20 +444,42 @@ def discard(path: Path) -> None:
     path.with_name(path.name + ".wal").unlink(missing_ok=True)
 
 
-def _view(settings: Settings, contract: Contract, table: Table, wanted: Inputs) -> str:
+def _by_form(
+    con: duckdb.DuckDBPyConnection, settings: Settings, wanted: Inputs
+) -> dict[str, list[list[str]]]:
+    """The files of each relation, in lists of those that have the same columns and types.
+
+    They were staged under one version of its contract. Read as one list, their columns need not be
+    compared: with a file a month that takes most of the time of a query.
+    """
+    paths = {str(settings.home_folder / file.path): file.relation for file in wanted.files}
+    if not paths:
+        return {}
+    rows = con.execute(
+        "select list(file_name order by file_name) from (select file_name, "
+        "list((name, duckdb_type)) as form from parquet_schema($paths) group by file_name) "
+        "group by form, $relations[list_position($paths, file_name)] order by 1",
+        {"paths": list(paths), "relations": list(paths.values())},
+    ).fetchall()
+    found: dict[str, list[list[str]]] = {}
+    for (alike,) in rows:
+        found.setdefault(paths[alike[0]], []).append(alike)
+    return found
+
+
+def _view(contract: Contract, table: Table, files: list[list[str]]) -> str:
     """The rows of a staged table with the contract's columns.
 
     By name, for files staged under an earlier version of the contract may have others.
     """
-    relation = contract.relation(table)
     typed = ", ".join(f"null::{column.type} as {column.name}" for column in table.columns)
     rows = f"select {typed} where false"
-    paths = [settings.home_folder / f.path for f in wanted.files if f.relation == relation]
-    if paths:
-        listed = ", ".join(quote(str(path)) for path in paths)
-        files = f"read_parquet([{listed}], hive_partitioning = false, union_by_name = true)"
-        rows += f" union all by name select * from {files}"
-    return f"create view staged.{relation} as {rows}"
+    for alike in files:
+        listed = ", ".join(map(quote, alike))
+        rows += (
+            f" union all by name select * from read_parquet([{listed}], hive_partitioning = false)"
+        )
+    return f"create view staged.{contract.relation(table)} as {rows}"
 
 
 def _create_table(
