@@ -169,7 +169,7 @@ def drop_prune(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would go.")] = False,
     product: Which = Name.kpi,
 ) -> None:
-    """Remove old drops; never the latest, nor a final one."""
+    """Remove old drops; never the latest, nor final figures."""
     from goral_pipeline.publishing import upkeep
 
     gone = upkeep.prune(Settings.load(), keep, product.product(), dry_run=dry_run)

@@ -23,12 +23,14 @@ from goral_pipeline.landing import open_ledger
 from goral_pipeline.orchestration.ingestion_assets import OWNERS, staging_key
 from goral_pipeline.orchestration.telling import teller
 from goral_pipeline.orchestration.vanished import mark_process
+from goral_pipeline.publishing import manifest
 from goral_pipeline.settings import DBT_PROJECT, Settings
 from goral_pipeline.sources import contracts
 from goral_pipeline.warehouse.build import SINGLE_SESSIONS
 
 PLACEMENT_KEY = dg.AssetKey(["staging", "derived", "location_municipality"])
 DROP_KEY = dg.AssetKey(["publishing", "drop"])
+CDR_DROP_KEY = dg.AssetKey(["publishing", "cdr_drop"])
 FIRST_FEW = 5
 SHOWN_OF_A_FINDING = ("dataset", "period", "area_code", "observed", "expected", "message")
 WAREHOUSE = "warehouse"
@@ -205,21 +207,65 @@ def warehouse_assets(settings: Settings) -> list[dg.AssetsDefinition | dg.AssetS
             if check.name in selected:
                 yield _check_result(check, [f for f in found if f["check_name"] == check.name])
 
+    return [
+        *_ledger_specs(),
+        location_municipality,
+        warehouse,
+        plausibility,
+        _drop(
+            settings,
+            "kpi",
+            DROP_KEY,
+            _published_keys(),
+            "The drop for NDW: written whole, verified, then pointed to in one step.",
+        ),
+        *_single_sessions(settings),
+    ]
+
+
+def _single_sessions(settings: Settings) -> list[dg.AssetsDefinition]:
+    """The drop of single sessions, where it is told where that goes."""
+    if settings.cdr_drops_url is None:
+        return []
+    datasets = _datasets_by_form(settings)
+    return [
+        _drop(
+            settings,
+            "cdr",
+            CDR_DROP_KEY,
+            [
+                *datasets[staging_key("concession/sessions")],
+                *datasets[staging_key("ocpi/locations")],
+                staging_key("pdok/municipality_boundaries"),
+            ],
+            "Single sessions for NDW, of municipalities whose data owner instructed so.",
+        )
+    ]
+
+
+def _drop(
+    settings: Settings,
+    product: manifest.Product,
+    key: dg.AssetKey,
+    made_of: list[dg.AssetKey],
+    description: str,
+) -> dg.AssetsDefinition:
     @dg.asset(
-        key=DROP_KEY,
-        deps=_published_keys(),
+        key=key,
+        deps=made_of,
         group_name="publishing",
         pool=WAREHOUSE,
         kinds={"parquet"},
         owners=OWNERS,
-        description="The drop for NDW: written whole, verified, then pointed to in one step.",
+        description=description,
     )
     def drop(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         from goral_pipeline.publishing.drop import publish
+        from goral_pipeline.publishing.products import PRODUCTS
 
         mark_process(context)
         with open_ledger(settings) as ledger:
-            result = publish(settings, ledger, progress=teller(context))
+            result = publish(settings, ledger, PRODUCTS[product], progress=teller(context))
         return dg.MaterializeResult(
             metadata={
                 "drop": result.drop,
@@ -230,7 +276,7 @@ def warehouse_assets(settings: Settings) -> list[dg.AssetsDefinition | dg.AssetS
             }
         )
 
-    return [*_ledger_specs(), location_municipality, warehouse, plausibility, drop]
+    return drop
 
 
 def _as_before(context: dg.AssetExecutionContext, key: dg.AssetKey) -> dict[str, Any]:

@@ -38,6 +38,8 @@ class Product(ABC):
     name: manifest.Product
     schema: str
     """Of dbt's tables that its drops hold."""
+    keeps_final: bool
+    """Whether a final drop is kept for good."""
 
     @abstractmethod
     def tables(self) -> list[tuple[Contract, Table]]:
@@ -96,6 +98,7 @@ class Product(ABC):
 class _Kpi(Product):
     name = "kpi"
     schema = "marts"
+    keeps_final = True
 
     def tables(self) -> list[tuple[Contract, Table]]:
         return _tables(contracts.published())
@@ -146,6 +149,8 @@ class _Kpi(Product):
 class _Cdr(Product):
     name = "cdr"
     schema = "cdr"
+    # What tells of persons is kept no longer than it is needed, final or not.
+    keeps_final = False
 
     def tables(self) -> list[tuple[Contract, Table]]:
         return _tables(contracts.cdr())

@@ -48,7 +48,7 @@ def drops_of(settings: Settings, product: Product = KPI) -> list[Listed]:
 def prune(
     settings: Settings, keep: int, product: Product = KPI, *, dry_run: bool
 ) -> list[Manifest]:
-    """Remove drops but the newest `keep`; never the latest, nor a final one. Gives those removed.
+    """Remove drops but the newest `keep`; never the latest, nor final figures. Gives those removed.
 
     Raises:
         GoralError: when `keep` is less than 1.
@@ -59,7 +59,9 @@ def prune(
     with drops.reaching():
         listed = _listed(drops)
         old = [
-            one.made for one in listed[:-keep] if not one.is_latest and one.made.status != "final"
+            one.made
+            for one in listed[:-keep]
+            if not one.is_latest and not (product.keeps_final and one.made.status == "final")
         ]
         for made in [] if dry_run else old:
             drops.remove(made.drop)

@@ -4,7 +4,7 @@ import gzip
 import sqlite3
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -67,32 +67,30 @@ def misplaced() -> list[Row]:
 # ── the search ───────────────────────────────────────────────────────────────────────────────────
 
 
-def places(folder: Path, *, but: Path) -> list[str]:
+def places(folder: Path, *but: Path, marks: Iterable[str] = MARKS) -> list[str]:
     """Where a mark stands in files below a folder, but for those below `but`."""
+    paths = [path for path in sorted(folder.rglob("*")) if not {*but} & {path, *path.parents}]
     return [
         f"{path.relative_to(folder)} {part}: {mark}"
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and but not in path.parents
+        for path in paths
+        if path.is_file()
         for part, content in _contents(path)
-        for mark in found(content)
+        for mark in found(content, marks)
     ] + [
         f"name of {path.relative_to(folder)}: {mark}"
-        for path in folder.rglob("*")
-        if but not in path.parents
-        for mark in found(str(path.relative_to(folder)).encode())
+        for path in paths
+        for mark in found(str(path.relative_to(folder)).encode(), marks)
     ]
 
 
-def found(content: bytes) -> list[str]:
+def found(content: bytes, marks: Iterable[str] = MARKS) -> list[str]:
     """The marks in some bytes, in any case, as UTF-8 or UTF-16."""
     lower = content.lower()
-    return [mark for mark, forms in _FORMS.items() if any(form in lower for form in forms)]
+    return [mark for mark in marks if any(form in lower for form in _forms(mark))]
 
 
-_FORMS = {
-    mark: [mark.lower().encode(code) for code in ("utf-8", "utf-16-le", "utf-16-be")]
-    for mark in MARKS
-}
+def _forms(mark: str) -> list[bytes]:
+    return [mark.lower().encode(code) for code in ("utf-8", "utf-16-le", "utf-16-be")]
 
 
 def _contents(path: Path) -> Iterator[tuple[str, bytes]]:

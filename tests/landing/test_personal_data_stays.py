@@ -1,6 +1,10 @@
 """Personal data stays in landing: not a byte of it is anywhere else, whatever comes."""
 
+import hmac
 import logging
+import os
+import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,10 +16,12 @@ from goral_pipeline.landing import open_ledger
 from goral_pipeline.landing.ledger import Ledger
 from goral_pipeline.publishing import drop
 from goral_pipeline.settings import Settings
+from goral_pipeline.sources import registry
 from goral_pipeline.status import report
 from tests import support_files
 from tests.conftest import goral
 from tests.kill import scene
+from tests.landing import planted
 from tests.landing.personal import (
     MARKS,
     PERSON,
@@ -67,7 +73,7 @@ def test_the_search_finds_what_is_there(tmp_path: Path) -> None:
     """Else the other tests would prove nothing."""
     home = tmp_path / "home"
     staged = support_files.stage_requests(home, GOOD)
-    assert {mark for mark in MARKS if mark in str(places(home, but=tmp_path / "none"))} >= {
+    assert {mark for mark in MARKS if mark in str(places(home))} >= {
         "Quux",
         "canarymail",
         "Kanariepiet",
@@ -100,7 +106,7 @@ def test_nothing_of_a_person_leaves_landing(
     for text in (*messages, printed.out, printed.err, caplog.text):
         assert found(text.encode()) == [], text
     assert len(list(settings.landing.rglob("*.xlsx"))) == 1 + len(rejected)
-    assert places(settings.home_folder, but=settings.landing) == []
+    assert places(settings.home_folder, settings.landing) == []
 
 
 def refused_publication(settings: Settings, ledger: Ledger) -> list[str]:
@@ -137,7 +143,7 @@ def test_nothing_of_a_driver_leaves_landing(
     printed = capfd.readouterr()
     for text in (*messages, printed.out, printed.err, caplog.text):
         assert found(text.encode()) == [], text
-    assert places(settings.home_folder, but=settings.landing) == []
+    assert places(settings.home_folder, settings.landing) == []
 
 
 @pytest.mark.slow
@@ -167,4 +173,77 @@ def test_nothing_of_a_person_is_left_by_the_command_line(tmp_path: Path) -> None
     run("query", "select * from mart_requests", code=0)
     for place in ("dagster", "dbt", "ledger.sqlite", "quarantine", "staging", "warehouse", "drops"):
         assert (home / place).exists(), place
-    assert places(home, but=home / "landing") == []
+    assert places(home, home / "landing") == []
+
+
+@pytest.mark.slow
+def test_a_person_planted_in_every_source_is_nowhere_but_in_landing(tmp_path: Path) -> None:
+    """Names, plates, e-mail addresses and tokens; where nobody reads them, too."""
+    home, files, cdr_drops = tmp_path / "home", tmp_path / "files", tmp_path / "cdr-drops"
+    datasets = put_into_inbox(home, write(files))
+    assert datasets == set(registry(home)), "every source"
+    (home / "instructions.yaml").write_text(
+        "- {municipality_code: GM0202, data_owner: DEMO, date: 2022-03-01, reference: DEMO-1}\n"
+    )
+    environment = {
+        "GORAL_PSEUDONYM_KEY": support_files.KEY,
+        "GORAL_CDR_DROPS_URL": str(cdr_drops),
+    }
+    commands = (
+        ("run", "--no-fetch", "--from", "2022-01", "--to", "2022-12"),
+        ("status", "--json"),
+        ("quarantine", "list", "--json"),
+        ("query", "from int_requests"),
+        ("drop", "verify", "--deep"),
+        ("drop", "verify", "--deep", "--product", "cdr"),
+        ("drop", "diff"),
+        ("retention", "apply"),
+    )
+    said = {}
+    for command in commands:
+        ran = goral(*command, home=home, **environment)
+        said[command] = ran.said
+        assert ran.code == (1 if command == ("drop", "diff") else 0), ran.said
+    for text in said.values():
+        assert found(text.encode(), [*MARKS, *pseudonyms()]) == [], text
+
+    landing, inbox, staging = home / "landing", home / "inbox", home / "staging"
+    assert {place.split(": ")[-1] for place in places(landing)} == {*MARKS} - {"9876QX"}
+    assert places(home, landing, inbox) == []
+    assert places(cdr_drops) == []
+    # Who she is without her name: told only where persons are told apart, and where so instructed.
+    assert {place.split("/")[1] for place in places(staging, marks=pseudonyms())} == {
+        "requests",
+        "sessions",
+    }
+    assert places(home, landing, inbox, staging, marks=pseudonyms()) == []
+    told = places(cdr_drops, marks=pseudonyms())
+    assert told
+    assert all("/cdr_sessions/cdr_sessions.parquet" in place for place in told)
+
+
+def put_into_inbox(home: Path, written: list[Path]) -> set[str]:
+    """Put the last two files of each dataset, with her planted in them, where they are taken in."""
+    by_name = {dataset.replace("/", "_"): dataset for dataset in registry(home)}
+    of: dict[str, list[tuple[str, Path]]] = {}
+    for path in written:
+        named, _, rest = path.name.removeprefix("DEMO_").rpartition("_")
+        of.setdefault(by_name[named], []).append((rest.partition(".")[0], path))
+    long_ago = time.time() - 60
+    for dataset, files in of.items():
+        for partition, path in sorted(files)[-2:]:
+            planted.plant(path)
+            goal = home / "inbox" / dataset / partition / path.name
+            goal.parent.mkdir(parents=True)
+            shutil.move(path, goal)
+            os.utime(goal, (long_ago, long_ago))
+    return set(of)
+
+
+def pseudonyms() -> list[str]:
+    """Her pseudonyms: as a driver, and as an applicant."""
+    key = support_files.KEY.encode()
+    return [
+        hmac.new(key, text.lower().encode(), "sha256").hexdigest()
+        for text in (planted.TOKEN, PERSON["E-mailadres"])
+    ]
