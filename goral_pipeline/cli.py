@@ -320,6 +320,9 @@ def _demo_environment(url: str) -> dict[str, str]:
 def _demo_settings(url: str) -> Settings:
     # Through the environment, so that everything below reads its settings as it always does.
     os.environ |= _demo_environment(url)
+    # What is invented goes nowhere but into GORAL_HOME.
+    for name in ("GORAL_DROPS_URL", "GORAL_CDR_DROPS_URL"):
+        os.environ.pop(name, None)
     return Settings.load()
 
 

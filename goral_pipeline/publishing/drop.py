@@ -98,12 +98,22 @@ def publish(
         planned = draft(product, wanted, left_out, on, before)
         if before and before.fingerprint == planned.fingerprint:
             return told(drops, before, is_new=False)
+        _refuse_demo_after_real(planned, before)
         drops.sweep()
         following = held(drops, before) if before else nullcontext()
         with product.opened(settings, wanted, progress) as con, following as old:
             made = write_release(drops, con, planned, old, rows_as_built(product), progress)
         point(drops, ledger, made, seen, progress)
     return told(drops, made, is_new=True)
+
+
+def _refuse_demo_after_real(planned: Manifest, before: Manifest | None) -> None:
+    if planned.demo and before and not before.demo:
+        raise GoralError(
+            f"not published: some of it is invented, and {before.drop} before it is real. Run demos "
+            "in a GORAL_HOME of their own; `goral status` names the invented deliveries in use, "
+            "whose place real ones of the same partitions take"
+        )
 
 
 def point(

@@ -325,3 +325,10 @@ def test_click_s_own_errors_are_not_shown_as_tracebacks() -> None:
     ran = goral("deliver")
     assert ran.code == WRONG_USE
     assert "Traceback" not in ran.said
+
+
+def test_a_demo_goes_nowhere_but_into_its_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GORAL_DROPS_URL", "s3://what-ndw-reads/drops")
+    monkeypatch.setenv("GORAL_CDR_DROPS_URL", "s3://what-ndw-reads/sessions")
+    settings = cli._demo_settings("http://127.0.0.1:1")
+    assert (settings.drops_url, settings.cdr_drops_url) == (None, None)

@@ -134,6 +134,22 @@ def test_the_drop_is_made_from_every_published_mart_and_nothing_from_it(
     assert specs["publishing/drop"].group_name == "publishing"
 
 
+def test_single_sessions_are_published_where_it_is_told_where_to(
+    specs: dict[str, dg.AssetSpec], tmp_path: Path
+) -> None:
+    assert "publishing/cdr_drop" not in specs
+    there = Settings.load(home=tmp_path, cdr_drops_url=str(tmp_path / "cdr"))
+    defs = build_defs(settings=there)
+    found = {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
+    below = made_from(found, "publishing/cdr_drop")
+    assert {f"staging/vattenfall/{form}" for form in ("sessions", "locations")} <= below
+    assert "staging/pdok/municipality_boundaries" in below
+    assert not [key for key in below if key.startswith("warehouse/")], "built apart"
+    assert not [key for key in found if "/cdr_" in key and key != "publishing/cdr_drop"]
+    published_by = defs.resolve_job_def(build.PUBLISHING_JOB).asset_layer.executable_asset_keys
+    assert dg.AssetKey(["publishing", "cdr_drop"]) in published_by
+
+
 def test_no_secret_is_in_what_dagster_is_shown(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -258,6 +258,18 @@ def test_a_demo_is_never_final(settings: Settings, ledger: Ledger) -> None:
         finalise.release(settings, ledger)
 
 
+def test_what_is_invented_never_follows_what_is_real(
+    real: Settings, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = latest(real)
+    monkeypatch.setattr(build.Inputs, "demo", True)
+    with pytest.raises(
+        GoralError, match=f"some of it is invented, and {before.drop} before it is real"
+    ):
+        follow(real, ledger, monkeypatch, "demo")
+    assert latest(real) == before
+
+
 def test_an_incomplete_drop_is_never_final(real: Settings, ledger: Ledger, tmp_path: Path) -> None:
     reject_june(real, ledger, tmp_path)
     drop.publish(real, ledger, allow_incomplete=True)
