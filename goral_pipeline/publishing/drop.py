@@ -110,9 +110,9 @@ def publish(
 def _refuse_demo_after_real(planned: Manifest, before: Manifest | None) -> None:
     if planned.demo and before and not before.demo:
         raise GoralError(
-            f"not published: some of it is invented, and {before.drop} before it is real. Run demos "
-            "in a GORAL_HOME of their own; `goral status` names the invented deliveries in use, "
-            "whose place real ones of the same partitions take"
+            f"not published: some of it is invented, and {before.drop} before it is real. Run "
+            "demos in a GORAL_HOME of their own; `goral status` names the invented deliveries "
+            "in use, whose place real ones of the same partitions take"
         )
 
 
