@@ -12,12 +12,14 @@ import socket
 import statistics
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import duckdb
@@ -87,7 +89,7 @@ def measure(folder: Path, *, rows: int = FEW, runs: int = 5) -> list[Result]:
     home = folder / "home"
     found = in_turn(
         {
-            "staged": partial(stage, file, home),
+            "staged": partial(stage_timing_expectations, file, home, folder / "judged"),
             "without expectations": partial(stage_without_expectations, file, home),
             "bare": partial(bare, file, folder / "bare.parquet"),
         },
@@ -95,7 +97,9 @@ def measure(folder: Path, *, rows: int = FEW, runs: int = 5) -> list[Result]:
     )
     ours, unexpected, theirs = (found[n] for n in ("staged", "without expectations", "bare"))
     figure = partial(result, rows=rows, runs=runs)
-    share = 100 * (1 - 1 / median_ratio(ours, unexpected))
+    # Timed in the run itself: two runs differ by more than that.
+    _, *judged = map(float, (folder / "judged").read_text().split())
+    share = 100 * statistics.median(judged) / median(ours)
     return [
         figure("cdr_ingest_1m", median_ratio(unexpected, theirs), "times bare", goal=2.0),
         figure("cdr_ingest_1m_seconds", median(ours), "s"),
@@ -189,6 +193,24 @@ def stage(file: Path, home: Path) -> None:
             threads=THREADS,
         )
     )
+
+
+def stage_timing_expectations(file: Path, home: Path, account: Path) -> None:
+    """The same; a line with the seconds that Great Expectations took is added to `account`."""
+    from goral_pipeline.staging import stage as module
+
+    judge = module._judge
+
+    def timed(*made_of: Any) -> Any:
+        begin = time.perf_counter()
+        try:
+            return judge(*made_of)
+        finally:
+            with account.open("a") as lines:
+                lines.write(f"{time.perf_counter() - begin}\n")
+
+    module._judge = timed
+    stage(file, home)
 
 
 def stage_without_expectations(file: Path, home: Path) -> None:
