@@ -95,6 +95,7 @@ def publish(
         # Seen first: whoever moves the pointer after this is found out when it is moved here.
         seen = drops.seen()
         before = latest(drops)
+        product.refuse_other(before)
         planned = draft(product, wanted, left_out, on, before)
         if before and before.fingerprint == planned.fingerprint:
             return told(drops, before, is_new=False)

@@ -47,6 +47,7 @@ def release(
         before = drop.latest(drops)
         if before is None:
             raise GoralError("nothing is published yet; `goral drop publish` does so")
+        product.refuse_other(before)
         if before.status == "final":
             return drop.told(drops, before, is_new=False)
         _check_can_be_final(before, product)

@@ -19,7 +19,7 @@ from goral_pipeline.contracts import Contract, Table
 from goral_pipeline.errors import GoralError, SettingsError
 from goral_pipeline.landing.ledger import Current, Ledger
 from goral_pipeline.publishing import instructions, manifest, store
-from goral_pipeline.publishing.manifest import Instruction
+from goral_pipeline.publishing.manifest import Instruction, Manifest
 from goral_pipeline.warehouse import apart, build, placement
 
 if TYPE_CHECKING:
@@ -56,6 +56,18 @@ class Product(ABC):
     def is_published(self, settings: Settings) -> bool:
         """Whether it is told where its drops are published."""
         return True
+
+    def refuse_other(self, made: Manifest | None) -> None:
+        """Each product has a place of its own: who may read figures may not read sessions.
+
+        Raises:
+            GoralError: when a drop is one of another product.
+        """
+        if made and made.product != self.name:
+            raise GoralError(
+                f"{made.drop} is a drop of the product {made.product}, not {self.name}: each is "
+                "published to a place of its own; set GORAL_DROPS_URL and GORAL_CDR_DROPS_URL apart"
+            )
 
     @abstractmethod
     def is_made_of(self, dataset: str) -> bool:
@@ -164,7 +176,13 @@ class _Cdr(Product):
                 "single sessions are not published, for it is not told where they go: set "
                 "GORAL_CDR_DROPS_URL (see docs/how-to/publish-single-sessions.md)"
             )
-        return store.open_store(settings, settings.cdr_drops_url, mode=durable.PRIVATE)
+        own = store.open_store(settings, settings.cdr_drops_url, mode=durable.PRIVATE)
+        if own.where.rstrip("/") == KPI.open_store(settings).where.rstrip("/"):
+            raise SettingsError(
+                "GORAL_CDR_DROPS_URL is where figures are published: single sessions need a place "
+                "of their own, which not everybody who reads figures can read"
+            )
+        return own
 
     def is_made_of(self, dataset: str) -> bool:
         form = dataset.partition("/")[2]

@@ -42,7 +42,7 @@ def drops_of(settings: Settings, product: Product = KPI) -> list[Listed]:
     """The drops there are, the oldest first."""
     drops = product.open_store(settings)
     with drops.reaching():
-        return _listed(drops)
+        return _listed(drops, product)
 
 
 def prune(
@@ -57,7 +57,7 @@ def prune(
         raise GoralError("at least one drop has to be kept")
     drops = product.open_store(settings)
     with drops.reaching():
-        listed = _listed(drops)
+        listed = _listed(drops, product)
         old = [
             one.made
             for one in listed[:-keep]
@@ -134,9 +134,11 @@ def named(drops: store.Store, name: str) -> Manifest:
     return manifest.read(drops.place, name)
 
 
-def _listed(drops: store.Store) -> list[Listed]:
+def _listed(drops: store.Store, product: Product) -> list[Listed]:
     pointed = manifest.latest(drops.place)
     made = [manifest.read(drops.place, name) for name in drops.drops()]
+    for one in made:
+        product.refuse_other(one)
     return [
         Listed(one, pointed is not None and pointed.drop == one.drop)
         for one in sorted(made, key=lambda one: (one.sequence, one.drop))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import stat
 from collections.abc import Callable
 from datetime import timedelta
@@ -94,6 +95,24 @@ def test_nothing_is_published_unless_it_is_told_where_to(
     monkeypatch.delenv("GORAL_CDR_DROPS_URL")
     with pytest.raises(SettingsError, match="set GORAL_CDR_DROPS_URL"):
         drop.publish(Settings.load(), ledger, CDR)
+
+
+def test_each_product_has_a_place_of_its_own(
+    settings: Settings, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("GORAL_CDR_DROPS_URL", f"{settings.drops}/")
+    with pytest.raises(SettingsError, match="is where figures are published"):
+        drop.publish(Settings.load(), ledger, CDR)
+    # By another name for the same place, too.
+    other = tmp_path / "link"
+    shutil.copytree(settings.drops, other)
+    monkeypatch.setenv("GORAL_CDR_DROPS_URL", str(other))
+    before = every_byte(other)
+    with pytest.raises(GoralError, match="is a drop of the product kpi, not cdr"):
+        drop.publish(Settings.load(), ledger, CDR)
+    with pytest.raises(GoralError, match="is a drop of the product kpi, not cdr"):
+        upkeep.prune(Settings.load(), 1, CDR, dry_run=False)
+    assert every_byte(other) == before
 
 
 @pytest.mark.parametrize("entries", [None, []])
