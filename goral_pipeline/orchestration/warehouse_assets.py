@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from graphlib import TopologicalSorter
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import dagster as dg
 from dagster_dbt import (
@@ -23,10 +23,9 @@ from goral_pipeline.landing import open_ledger
 from goral_pipeline.orchestration.ingestion_assets import OWNERS, staging_key
 from goral_pipeline.orchestration.telling import teller
 from goral_pipeline.orchestration.vanished import mark_process
-from goral_pipeline.publishing import manifest
 from goral_pipeline.settings import DBT_PROJECT, Settings
 from goral_pipeline.sources import contracts
-from goral_pipeline.warehouse.build import SINGLE_SESSIONS
+from goral_pipeline.warehouse import SINGLE_SESSIONS
 
 PLACEMENT_KEY = dg.AssetKey(["staging", "derived", "location_municipality"])
 DROP_KEY = dg.AssetKey(["publishing", "drop"])
@@ -245,7 +244,7 @@ def _single_sessions(settings: Settings) -> list[dg.AssetsDefinition]:
 
 def _drop(
     settings: Settings,
-    product: manifest.Product,
+    product: Literal["kpi", "cdr"],
     key: dg.AssetKey,
     made_of: list[dg.AssetKey],
     description: str,

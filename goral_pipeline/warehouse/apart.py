@@ -18,7 +18,7 @@ from goral_pipeline import durable
 from goral_pipeline.clock import PROGRAMME_ZONE
 from goral_pipeline.errors import GoralError
 from goral_pipeline.settings import DBT_PROJECT
-from goral_pipeline.warehouse import build, placement
+from goral_pipeline.warehouse import SINGLE_SESSIONS, build, placement
 
 if TYPE_CHECKING:
     from goral_pipeline.landing.ledger import Current, Ledger
@@ -55,7 +55,7 @@ def build_of(
     wanted = build.inputs(settings, ledger, pointed)
     with build.one_builder(settings):
         build.prepare(settings, wanted)
-        _run_dbt(settings, "--exclude", build.SINGLE_SESSIONS)
+        _run_dbt(settings, "--exclude", SINGLE_SESSIONS)
         build.swap_in(settings, wanted, goal)
     return wanted
 
@@ -72,7 +72,7 @@ def build_single_sessions(settings: Settings, wanted: build.Inputs, goal: Path) 
         try:
             # Only tests of what is built: others look at tables that are not there.
             cautious = ("--indirect-selection", "cautious")
-            _run_dbt(settings, "--select", f"+{build.SINGLE_SESSIONS}", *cautious)
+            _run_dbt(settings, "--select", f"+{SINGLE_SESSIONS}", *cautious)
             durable.put(building, goal)
         finally:
             build.discard(building)

@@ -48,8 +48,6 @@ BUILDING = "building.duckdb"
 # One fixed name: dbt takes the whole project in again whenever a path of its profile changes.
 BUILD_VARIABLE = "GORAL_WAREHOUSE_BUILD"
 DBT_FILES = ("*.sql", "*.yml", "*.csv", "*.py", "*.md")
-SINGLE_SESSIONS = "tag:cdr"
-"""The models of single sessions: no part of the warehouse that analysts query."""
 # Unit tests try the SQL on rows of their own: once a change of it, not once a build.
 DBT_BUILD = ("build", "--exclude-resource-type", "unit_test")
 PARSED = "partial_parse.msgpack"

@@ -113,6 +113,7 @@ class Builder:
                 str(Path(sys.executable).parent / "dbt"),
                 "--no-use-colors",
                 "build",
+                "--exclude=tag:cdr",
                 *arguments,
                 f"--project-dir={DBT_PROJECT}",
                 f"--profiles-dir={DBT_PROJECT}",

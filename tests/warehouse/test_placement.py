@@ -337,7 +337,7 @@ def test_every_location_of_a_snapshot_is_placed_where_its_outline_says(
     (december,) = (
         one
         for one in placement.placements(settings, ledger.current(), ledger.months_by_staging())
-        if one.contract == placement.PLACEMENT and one.placed.delivery.partition == "2022-12"
+        if (one.placed.delivery.dataset, one.placed.delivery.partition) == (LOCATIONS, "2022-12")
     )
     home = settings.home_folder
 
@@ -364,13 +364,13 @@ def test_only_what_is_not_there_is_placed_and_with_the_same_bytes(
 ) -> None:
     folder = settings.staging / "derived"
     before, content = every_file(folder), every_byte(folder)
-    assert placement.place_all(settings, ledger) == (0, 18)
+    assert placement.place_all(settings, ledger) == (0, 21)
     assert every_file(folder) == before
     (
         settings.home_folder
         / placement.placements(settings, ledger.current(), ledger.months_by_staging())[3].path
     ).unlink()
-    assert placement.place_all(settings, ledger) == (1, 18)
+    assert placement.place_all(settings, ledger) == (1, 21)
     assert every_byte(folder) == content
 
 
@@ -393,7 +393,7 @@ def test_places_of_sessions_lie_where_those_of_the_snapshot_do(
     (snapshot,) = (
         one
         for one in wanted
-        if one.contract == placement.PLACEMENT and one.placed.delivery.partition == "2022-12"
+        if (one.placed.delivery.dataset, one.placed.delivery.partition) == (LOCATIONS, "2022-12")
     )
     located = {
         (row["party_id"], row["location_id"]): row["municipality_code"]
