@@ -107,6 +107,55 @@ request_cells as (
             and requests.reason = told.reason
 ),
 
+-- How many rows are hidden is told too; and that each is of at least one request, unless there are
+-- rows also where there was none.
+request_rows as (
+    select
+        told.concession,
+        told.request_month,
+        municipalities.province,
+        told.state,
+        count(*) as all_rows,
+        sum(case when told.suppression = 'small' then 1 else 0 end) as small_rows,
+        sum(case when told.suppression = 'complementary' then 1 else 0 end) as large_rows
+    from {{ ref('kpi_requests') }} as told
+    inner join {{ ref('dim_municipality') }} as municipalities
+        on told.municipality_code = municipalities.municipality_code
+    group by told.concession, told.request_month, municipalities.province, told.state
+),
+
+-- Where every municipality of a province has a row for every reason, there is nobody else to hide
+-- among, and the total by province is exact by decision.
+possible_rows as (
+    select
+        reasons.concession,
+        municipalities.province,
+        reasons.state,
+        count(*) as all_rows
+    from (
+        select distinct
+            concession,
+            state,
+            reason
+        from {{ ref('kpi_requests') }}
+    ) as reasons
+    cross join {{ ref('dim_municipality') }} as municipalities
+    group by reasons.concession, municipalities.province, reasons.state
+),
+
+hidden_requests as (
+    select
+        concession,
+        request_month,
+        province,
+        state,
+        count(*) as hidden_cells,
+        sum(requests) as requests
+    from request_cells
+    where not is_told and all_requests >= {{ var('fewest_told') }}
+    group by concession, request_month, province, state
+),
+
 final as (
     select
         'use of few drivers' as finding,
@@ -144,6 +193,32 @@ final as (
     where not is_told and all_requests >= {{ var('fewest_told') }}
     group by concession, request_month, province, state
     having sum(requests) < {{ var('fewest_told') }} or count(*) < 2
+    union all
+    select
+        'requests that follow from the number of rows' as finding,
+        hidden.concession || ' ' || hidden.request_month || ' ' || hidden.province || ' '
+        || hidden.state as detail
+    from hidden_requests as hidden
+    inner join request_rows as told
+        on
+            hidden.concession = told.concession
+            and hidden.request_month = told.request_month
+            and hidden.province = told.province
+            and hidden.state = told.state
+    inner join possible_rows as possible
+        on
+            hidden.concession = possible.concession
+            and hidden.province = possible.province
+            and hidden.state = possible.state
+    where
+        told.small_rows > 0
+        and told.all_rows < possible.all_rows
+        and told.small_rows + told.large_rows = hidden.hidden_cells
+        and (
+            hidden.requests = told.small_rows + {{ var('fewest_told') }} * told.large_rows
+            or told.large_rows = 0
+            and hidden.requests = ({{ var('fewest_told') }} - 1) * told.small_rows
+        )
 )
 
 select * from final

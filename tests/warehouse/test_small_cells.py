@@ -480,25 +480,63 @@ def test_no_total_of_requests_tells_of_few(
         hidden = {cell for cell, row in rows.items() if row["requests"] is None}
         for cell, row in rows.items():
             assert row["requests"] in (None, cells.get(cell))
+        codes = {code for code, where in province.items() if where == of}
+        anywhere = {(code, why) for code in codes for why in reasons[state]}
+        marked = {cell for cell, row in rows.items() if row["suppression"] == "small"}
         if sum(cells.values()) < FEWEST:
             # Told of none: all that could have any are alike.
-            codes = {code for code, where in province.items() if where == of}
-            assert set(rows) == hidden == {(code, why) for code in codes for why in reasons[state]}
-            assert {row["suppression"] for row in rows.values()} == {"small"}
+            assert set(rows) == hidden == marked == anywhere
             continue
         small = {cell for cell, number in cells.items() if number < FEWEST}
-        assert set(rows) == set(cells)
-        assert small <= hidden
-        assert {cell for cell, row in rows.items() if row["suppression"] == "small"} == small
+        more = hidden - marked
+        of_hidden = sum(cells[cell] for cell in small | more)
+        if small and (
+            of_hidden == len(small) + FEWEST * len(more)
+            or (not more and of_hidden == (FEWEST - 1) * len(small))
+        ):
+            # Each would have to be just one, or nine.
+            assert set(rows) == anywhere
+            assert marked == anywhere - (set(cells) - small)
+        else:
+            assert set(rows) == set(cells)
+            assert marked == small
         if hidden:
             assert len(hidden) >= 2
-            assert sum(cells[cell] for cell in hidden) >= FEWEST
+            assert of_hidden >= FEWEST
         # One more only where they are too few without it.
-        more = hidden - small
         assert len(more) == (0 < sum(cells[cell] for cell in small) < FEWEST)
         large = [number for cell, number in cells.items() if cell not in small]
         assert [cells[cell] for cell in more] in ([], [min(large, default=0)])
     assert told.findings() == set()
+
+
+@pytest.mark.parametrize("each", [(1, 10), (9, 9)])
+def test_requests_do_not_follow_from_how_many_rows_are_hidden(
+    compiled: Sql, each: tuple[int, int]
+) -> None:
+    """Of one province: one small cell beside the least large one, or all as large as small gets."""
+    codes = [row["municipality_code"] for row in tell(compiled).rows(f"{DIM} order by all")]
+    of = {row["municipality_code"]: row["province"] for row in tell(compiled).rows(DIM)}
+    here = [code for code in codes if of[code] == "Gelderland"]
+    mine, other = ("rejected", "no_valid_proof"), ("rejected", "own_parking_place")
+    requests = {
+        ("2022-03", here[0], mine): each[0],
+        ("2022-03", here[0], other): each[1],
+        # So that there are both reasons, and both municipalities.
+        ("2022-04", here[1], mine): 25,
+        ("2022-04", here[1], other): 25,
+    }
+    told = tell(compiled, requests=as_rows(requests))
+    rows = told.rows(f"from marts.{REQUESTS} where request_month = '2022-03'")
+    assert {row["requests"] for row in rows} == {None}
+    assert len(rows) == 2 * len(here) > 2, "wherever there could have been any"
+    assert told.findings() == set()
+    # Had only the two rows been there, the build would have failed.
+    left = told.findings(
+        f"delete from marts.{REQUESTS} where request_month = '2022-03' "
+        f"and municipality_code <> '{here[0]}'"
+    )
+    assert left == {"requests that follow from the number of rows"}
 
 
 DIM = "from marts.dim_municipality"

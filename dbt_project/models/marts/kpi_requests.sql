@@ -60,17 +60,33 @@ hidden as (
     from summed
 ),
 
--- Where even all together are too few it is not told in which municipalities and for which reasons
--- they were: any could be.
-few as (
-    select distinct
+-- Where even all together are too few, or each hidden cell must be the least or the most that it can
+-- be, it is not told in which municipalities and for which reasons they were: any could be.
+groups as (
+    select
         concession,
         reference_date,
         request_month,
         province,
-        state
+        state,
+        max(all_requests) as all_requests,
+        sum(case when suppression <> 'none' then requests else 0 end) as hidden_requests,
+        sum(case when suppression = 'small' then 1 else 0 end) as small_cells,
+        sum(case when suppression = 'complementary' then 1 else 0 end) as large_cells
     from hidden
-    where all_requests < {{ var('fewest_told') }}
+    group by concession, reference_date, request_month, province, state
+),
+
+spread as (
+    select * from groups
+    where
+        all_requests < {{ var('fewest_told') }}
+        or small_cells > 0
+        and (
+            hidden_requests = small_cells + {{ var('fewest_told') }} * large_cells
+            or large_cells = 0
+            and hidden_requests = ({{ var('fewest_told') }} - 1) * small_cells
+        )
 ),
 
 reasons as (
@@ -81,32 +97,53 @@ reasons as (
     from cells
 ),
 
+anywhere as (
+    select
+        spread.concession,
+        spread.reference_date,
+        spread.request_month,
+        municipalities.municipality_code,
+        spread.state,
+        reasons.reason
+    from spread
+    inner join municipalities on spread.province = municipalities.province
+    inner join reasons
+        on spread.concession = reasons.concession and spread.state = reasons.state
+),
+
 told as (
     select
-        concession,
-        reference_date,
-        request_month,
-        municipality_code,
-        state,
-        reason,
-        case when suppression = 'none' then requests end as requests,
-        suppression
+        hidden.concession,
+        hidden.reference_date,
+        hidden.request_month,
+        hidden.municipality_code,
+        hidden.state,
+        hidden.reason,
+        case when hidden.suppression = 'none' then hidden.requests end as requests,
+        hidden.suppression
     from hidden
-    where all_requests >= {{ var('fewest_told') }}
+    left join spread
+        on
+            hidden.concession = spread.concession
+            and hidden.request_month = spread.request_month
+            and hidden.province = spread.province
+            and hidden.state = spread.state
+    where spread.state is null or hidden.suppression <> 'small'
     union all
     select
-        few.concession,
-        few.reference_date,
-        few.request_month,
-        municipalities.municipality_code,
-        few.state,
-        reasons.reason,
+        anywhere.*,
         null as requests,
         'small' as suppression
-    from few
-    inner join municipalities on few.province = municipalities.province
-    inner join reasons
-        on few.concession = reasons.concession and few.state = reasons.state
+    from anywhere
+    left join hidden
+        on
+            anywhere.concession = hidden.concession
+            and anywhere.request_month = hidden.request_month
+            and anywhere.municipality_code = hidden.municipality_code
+            and anywhere.state = hidden.state
+            and anywhere.reason = hidden.reason
+            and hidden.suppression <> 'small'
+    where hidden.state is null
 ),
 
 final as (
