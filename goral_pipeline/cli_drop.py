@@ -20,6 +20,7 @@ from goral_pipeline.settings import Settings
 if TYPE_CHECKING:
     from goral_pipeline.publishing.drop import Published
     from goral_pipeline.publishing.products import Product
+    from goral_pipeline.publishing.store import Store
 
 FAILED = 1
 
@@ -38,6 +39,12 @@ class Name(StrEnum):
 
 
 Drop = Annotated[str | None, typer.Argument(help="Id of a drop; default: the latest.")]
+At = Annotated[
+    str | None,
+    typer.Option(
+        help="Folder with latest.json, or URL, of a copy; default: where this pipeline publishes."
+    ),
+]
 Which = Annotated[
     Name,
     typer.Option(
@@ -60,7 +67,7 @@ def drop_publish(
     ] = False,
     product: Which = Name.kpi,
 ) -> None:
-    """Publish what the warehouse holds, if that is not what is published already."""
+    """Publish figures of the warehouse, or single sessions; not what is published already."""
     from goral_pipeline.publishing import drop
 
     settings = Settings.load()
@@ -92,19 +99,17 @@ def drop_verify(
     deep: Annotated[
         bool, typer.Option("--deep", help="Decode every page and compare rows.")
     ] = False,
-    at: Annotated[
-        str | None,
-        typer.Option(help="Folder or URL of a copy; default: where this pipeline publishes."),
-    ] = None,
+    at: At = None,
     product: Which = Name.kpi,
 ) -> None:
     """Verify that a drop is, to the bit, what its manifest says, and fits its contracts."""
-    from goral_pipeline.publishing import store, upkeep
+    from goral_pipeline.publishing import upkeep
 
-    settings = Settings.load()
-    drops = store.open_store(settings, at) if at else product.product().open_store(settings)
+    of, drops = product.product(), _drops(product, at)
     with drops.reaching():
         made = upkeep.verified(drops.place, drop, deep=deep)
+    if not at:
+        of.refuse_other(made)
     say(f"{made.drop} is right: {len(made.data)} data files, {made.rows} rows")
     if made.notice:
         say(made.notice)
@@ -189,9 +194,14 @@ def drop_load(
         ),
     ],
     drop: Drop = None,
+    at: At = None,
     schema: Annotated[
-        str, typer.Option(help="Schema of the views; the tables stand in <schema>_drops.")
-    ] = "goral",
+        str | None,
+        typer.Option(
+            help="Schema of the views; the tables stand in <schema>_drops. Default: goral, of "
+            "single sessions goral_sessions."
+        ),
+    ] = None,
     older: Annotated[
         bool,
         typer.Option("--older", help="Load a drop older than the latest loaded, beside it."),
@@ -204,14 +214,30 @@ def drop_load(
     """Load a drop into PostgreSQL, whole or not at all; a drop that is there is left alone."""
     from goral_pipeline.publishing import loader
 
-    drops = product.product().open_store(Settings.load())
+    of, drops = product.product(), _drops(product, at)
+    schema = schema or of.views
     with drops.reaching():
         loaded = loader.load(
-            drops, url, drop, schema=schema, older=older, allow_demo=allow_demo, progress=say
+            drops,
+            url,
+            drop,
+            product=of,
+            schema=schema,
+            older=older,
+            allow_demo=allow_demo,
+            progress=say,
         )
     done = f"loaded: {sum(loaded.rows.values())} rows" if loaded.is_new else "is loaded already"
     shown = f"views in {schema} show it" if loaded.is_latest else f"views in {schema} show another"
     say(f"{loaded.drop} {done}; {shown}")
+
+
+def _drops(product: Name, at: str | None) -> Store:
+    """Where drops lie: of a copy, or of the product."""
+    from goral_pipeline.publishing import store
+
+    settings = Settings.load()
+    return store.open_store(settings, at) if at else product.product().open_store(settings)
 
 
 def _tell(result: Published, done: str) -> None:

@@ -20,7 +20,6 @@ TEMPORARY_PREFIX = ".tmp-"
 # In a container each process may have the number of the one before it.
 THIS_PROCESS = secrets.token_hex(4)
 PRIVATE = 0o700
-PRIVATE_FILE = 0o600
 
 
 def temporary_beside(goal: Path) -> Path:

@@ -90,3 +90,12 @@
 {% macro duckdb__list_holds(list, text) -%}
     list_contains({{ list }}, {{ text }})
 {%- endmacro %}
+
+{#- All that the lists of a group hold, as one list. -#}
+{% macro all_in_lists(list) -%}
+    {{ return(adapter.dispatch('all_in_lists', 'goral')(list)) }}
+{%- endmacro %}
+
+{% macro duckdb__all_in_lists(list) -%}
+    flatten(list({{ list }}))
+{%- endmacro %}

@@ -42,3 +42,13 @@
             then {{ expression or relation ~ '.' ~ column }}
     end as {{ column }}
 {%- endmacro %}
+
+{#- The same of what belongs to a location; what is left out of it stands in the relation `told`. -#}
+{% macro unless_left_out_of_location(relation, column) -%}
+    case
+        when
+            not {{ list_holds('told.left_out', "'" ~ column ~ "'") }}
+            and not coalesce({{ list_holds('told.left_out_of_sessions', "'" ~ column ~ "'") }}, false)
+            then {{ relation }}.{{ column }}
+    end as {{ column }}
+{%- endmacro %}

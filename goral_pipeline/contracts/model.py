@@ -73,6 +73,11 @@ class Column:
         """Whether it is published for those only who read it already, and will go."""
         return bool(self.properties.get("deprecated", False))
 
+    @property
+    def left_out_with(self) -> str:
+        """Name of the columns, in all tables, of which each tells of the others; else its own."""
+        return str(self.properties.get("leftOutWith", self.name))
+
 
 @dataclass(frozen=True)
 class Rule:

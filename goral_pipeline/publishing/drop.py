@@ -29,7 +29,7 @@ from goral_pipeline.publishing import (
     versions,
 )
 from goral_pipeline.publishing.manifest import DataFile, Instruction, Manifest, OtherFile
-from goral_pipeline.publishing.products import KPI, Product
+from goral_pipeline.publishing.products import CDR, KPI, Product
 from goral_pipeline.settings import PROJECT_ROOT
 from goral_pipeline.sources import registry
 from goral_pipeline.warehouse import build
@@ -88,7 +88,8 @@ def publish(
                 f"{settings.home_folder / 'mappings'}"
                 for dataset in sorted(unknown)
             )
-            + "\nmend them, or publish without them by `goral drop publish --allow-incomplete`"
+            + "\nmend them, or publish without them by `goral drop publish --allow-incomplete"
+            f"{product.option}`"
         )
     wanted = product.inputs(settings, ledger, on)
     with drops.reaching():
@@ -96,6 +97,8 @@ def publish(
         seen = drops.seen()
         before = latest(drops)
         product.refuse_other(before)
+        if before is None:
+            product.check_start(on)
         planned = draft(product, wanted, left_out, on, before)
         if before and before.fingerprint == planned.fingerprint:
             return told(drops, before, is_new=False)
@@ -144,14 +147,32 @@ def point(
 
 
 def is_up_to_date(settings: Settings, ledger: Ledger) -> bool:
-    """Whether warehouse and published drop of KPI are of just what the ledger points at now."""
+    """Whether the warehouse, and the drop of each product that is published, are of what there is.
+
+    Raises:
+        GoralError: when it cannot be told, for an instruction or what is to be published is wrong.
+    """
     wanted = build.inputs(settings, ledger)
-    if not build.is_up_to_date(settings, wanted):
+    if not build.is_up_to_date(settings, wanted) or not _is_of(KPI, settings, ledger, wanted, []):
         return False
-    drops = KPI.open_store(settings)
+    if not CDR.is_published(settings):
+        return True
+    on = CDR.instructions(settings)
+    return _is_of(CDR, settings, ledger, CDR.inputs(settings, ledger, on), on)
+
+
+def _is_of(
+    product: Product,
+    settings: Settings,
+    ledger: Ledger,
+    wanted: build.Inputs,
+    on: list[Instruction],
+) -> bool:
+    """Whether the drop that a product's pointer points at is of just this."""
+    drops = product.open_store(settings)
     with drops.reaching():
         before = latest(drops)
-    now = fingerprint(KPI, wanted, incomplete(ledger), [])
+    now = fingerprint(product, wanted, incomplete(ledger, product), on)
     return before is not None and before.fingerprint == now
 
 

@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from goral_pipeline import clock
-from goral_pipeline.contracts import cdr
+from goral_pipeline.contracts import Column, cdr
 from goral_pipeline.errors import SettingsError
 from goral_pipeline.publishing.manifest import Instruction
 from goral_pipeline.sources.names import codes_of_the_region
@@ -65,7 +65,7 @@ class Entry(BaseModel):
     data_owner: Text
     date: Annotated[datetime.date, AfterValidator(_not_after_today)]
     reference: Text
-    leave_out: list[Annotated[str, AfterValidator(_can_be_left_out)]] = []
+    leave_out: list[Annotated[str, AfterValidator(_can_be_left_out)]] | None = None
 
     def instruction(self) -> Instruction:
         """As it stands in a manifest."""
@@ -74,12 +74,12 @@ class Entry(BaseModel):
             data_owner=self.data_owner,
             date=self.date.isoformat(),
             reference=self.reference,
-            leave_out=sorted(set(self.leave_out)),
+            leave_out=_with_what_tells_them(self.leave_out or ()),
         )
 
 
-def read(settings: Settings) -> list[Instruction]:
-    """The instructions that are recorded, by municipality; none where there is no such file.
+def read(settings: Settings) -> list[Instruction] | None:
+    """The instructions that are recorded, by municipality; None where there is no such file.
 
     Raises:
         SettingsError: naming every entry and field that is wrong.
@@ -88,7 +88,7 @@ def read(settings: Settings) -> list[Instruction]:
 
     path = settings.home_folder / FILE
     if not path.is_file():
-        return []
+        return None
     try:
         content = yaml.safe_load(path.read_bytes())
         entries = TypeAdapter(list[Entry]).validate_python(content)
@@ -106,8 +106,18 @@ def read(settings: Settings) -> list[Instruction]:
 
 def can_be_left_out() -> list[str]:
     """The columns that a row can do without, in any table of single sessions."""
+    return sorted({column.name for column in _columns() if not column.required})
+
+
+def _with_what_tells_them(names: Iterable[str]) -> list[str]:
+    """The columns, and those from which they follow: two parts of a sum tell the sum."""
+    groups = {column.left_out_with for column in _columns() if column.name in names}
+    return sorted({column.name for column in _columns() if column.left_out_with in groups})
+
+
+def _columns() -> list[Column]:
     tables = (table for contract in cdr().values() for table in contract.tables)
-    return sorted({column.name for t in tables for column in t.columns if not column.required})
+    return [column for table in tables for column in table.columns]
 
 
 def rows(instructions: Iterable[Instruction]) -> tuple[dict[str, Any], ...]:

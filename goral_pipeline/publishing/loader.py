@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from goral_pipeline.publishing.manifest import Manifest
     from goral_pipeline.publishing.postgresql import Database, Dataset
+    from goral_pipeline.publishing.products import Product
     from goral_pipeline.publishing.store import Store
 
 ROWS_A_PIECE = 65_536
@@ -43,6 +44,7 @@ def load(
     url: str,
     drop: str | None = None,
     *,
+    product: Product | None = None,
     schema: str,
     older: bool = False,
     allow_demo: bool = False,
@@ -57,6 +59,7 @@ def load(
         drops: where they lie.
         url: `postgresql://…`; what is missing in it, libpq takes from the environment.
         drop: id of a drop there.
+        product: what it has to be of; None where it may be of any.
         schema: name of the schema of the views.
         older: load a drop that is not newer than the latest one, beside it.
         allow_demo: load a drop of invented data.
@@ -77,6 +80,8 @@ def load(
     postgresql.check_target(url, schema)
     progress("verifying the drop")
     read = upkeep.verified(drops.place, drop)
+    if product:
+        product.refuse_other(read)
     if read.demo and not allow_demo:
         raise GoralError(
             f"{read.drop} is a demo drop, its figures rest on invented data; `--allow-demo` loads "

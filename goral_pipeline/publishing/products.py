@@ -40,6 +40,11 @@ class Product(ABC):
     """Of dbt's tables that its drops hold."""
     keeps_final: bool
     """Whether a final drop is kept for good."""
+    views: str
+    """Schema of PostgreSQL that it is shown in, unless another is named."""
+    option: str
+    """What tells it on the command line."""
+    needs_instruction: bool
 
     @abstractmethod
     def tables(self) -> list[tuple[Contract, Table]]:
@@ -56,6 +61,15 @@ class Product(ABC):
     def is_published(self, settings: Settings) -> bool:
         """Whether it is told where its drops are published."""
         return True
+
+    def check_start(self, on: list[Instruction]) -> None:
+        """Without instruction there is no first drop; a later one is then empty.
+
+        Raises:
+            SettingsError: when there is none.
+        """
+        if self.needs_instruction and not on:
+            raise _no_instruction()
 
     def refuse_other(self, made: Manifest | None) -> None:
         """Each product has a place of its own: who may read figures may not read sessions.
@@ -78,7 +92,7 @@ class Product(ABC):
         """The instructions that it is published on, of which KPI needs none.
 
         Raises:
-            SettingsError: when there are none, or one is wrong.
+            SettingsError: when they are recorded nowhere, or one is wrong.
         """
 
     @abstractmethod
@@ -111,6 +125,9 @@ class _Kpi(Product):
     name = "kpi"
     schema = "marts"
     keeps_final = True
+    views = "goral"
+    option = ""
+    needs_instruction = False
 
     def tables(self) -> list[tuple[Contract, Table]]:
         return _tables(contracts.published())
@@ -163,6 +180,9 @@ class _Cdr(Product):
     schema = "cdr"
     # What tells of persons is kept no longer than it is needed, final or not.
     keeps_final = False
+    views = "goral_sessions"
+    option = " --product cdr"
+    needs_instruction = True
 
     def tables(self) -> list[tuple[Contract, Table]]:
         return _tables(contracts.cdr())
@@ -177,10 +197,12 @@ class _Cdr(Product):
                 "GORAL_CDR_DROPS_URL (see docs/how-to/publish-single-sessions.md)"
             )
         own = store.open_store(settings, settings.cdr_drops_url, mode=durable.PRIVATE)
-        if own.where.rstrip("/") == KPI.open_store(settings).where.rstrip("/"):
+        here, there = (f"{one.where.rstrip('/')}/" for one in (own, KPI.open_store(settings)))
+        if here.startswith(there) or there.startswith(here):
             raise SettingsError(
-                "GORAL_CDR_DROPS_URL is where figures are published: single sessions need a place "
-                "of their own, which not everybody who reads figures can read"
+                "GORAL_CDR_DROPS_URL is where figures are published, or one lies within the "
+                "other: single sessions need a place of their own, which not everybody who reads "
+                "figures can read"
             )
         return own
 
@@ -189,14 +211,14 @@ class _Cdr(Product):
         return form in (placement.SESSIONS, placement.LOCATIONS) or dataset == placement.BOUNDARIES
 
     def instructions(self, settings: Settings) -> list[Instruction]:
-        if found := instructions.read(settings):
-            return found
-        raise SettingsError(
-            f"single sessions are not published, for no instruction is recorded in "
-            f"{settings.home_folder / instructions.FILE} (see {instructions.HOW_TO})"
-        )
+        found = instructions.read(settings)
+        if found is None:
+            raise _no_instruction()
+        return found
 
     def inputs(self, settings: Settings, ledger: Ledger, on: list[Instruction]) -> build.Inputs:
+        # Killed publishers left single sessions here: they go whether there is news or not.
+        durable.sweep(settings.publishing)
         pointed = [one for one in ledger.current() if self.is_made_of(one.delivery.dataset)]
         if not any(_is_of(one, placement.SESSIONS) for one in pointed):
             raise GoralError("there is nothing to publish: no sessions were accepted yet")
@@ -208,7 +230,6 @@ class _Cdr(Product):
         self, settings: Settings, wanted: build.Inputs, progress: Callable[[str], None]
     ) -> Iterator[duckdb.DuckDBPyConnection]:
         workplace = durable.make_folder(settings.publishing, durable.PRIVATE)
-        durable.sweep(workplace)
         with TemporaryDirectory(dir=workplace, prefix=durable.temporary_prefix()) as folder:
             path = Path(folder) / build.FILE
             progress("making the tables of single sessions with dbt")
@@ -253,6 +274,14 @@ def open_tables(settings: Settings, path: Path) -> Iterator[duckdb.DuckDBPyConne
 
 def _tables(of: dict[str, Contract]) -> list[tuple[Contract, Table]]:
     return [(c, c.tables[0]) for c in of.values() if c.is_published]
+
+
+def _no_instruction() -> SettingsError:
+    return SettingsError(
+        f"single sessions are not published, for no instruction is recorded in "
+        f"{instructions.FILE} in GORAL_HOME (see {instructions.HOW_TO}); where none shall be, "
+        "unset GORAL_CDR_DROPS_URL"
+    )
 
 
 def _is_of(current: Current, form: str) -> bool:

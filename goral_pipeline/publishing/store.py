@@ -96,6 +96,8 @@ def open_store(settings: Settings, where: str, mode: int = 0o755) -> Store:
         SettingsError: when it is a URL of a kind that is not known.
     """
     kind, is_url, _ = where.partition("://")
+    if not is_url and re.match("[a-z][a-z0-9+]+:", where):
+        raise SettingsError(f"{where} is neither a folder nor a URL, in which :// follows the kind")
     if not is_url:
         return FolderStore(Path(where).expanduser().resolve(), mode)
     if kind not in REMOTE:
@@ -172,6 +174,11 @@ class RemoteStore(Store):
             raise GoralError(
                 f"drops go to {_kind(url)}://, for which {error.name or error} is not installed: "
                 "install goral-pipeline with the extra `azure`, `s3` or `sftp`"
+            ) from None
+        except (ValueError, OSError) as error:
+            raise GoralError(
+                f"{_kind(url)}:// cannot be opened: {error}; who may write there is said in the "
+                "environment (docs/reference/drop.md, where drops go)"
             ) from None
         self.url = url
         self.workplace = workplace

@@ -50,6 +50,9 @@ def prune(
 ) -> list[Manifest]:
     """Remove drops but the newest `keep`; never the latest, nor final figures. Gives those removed.
 
+    Counted are those that the pointer once pointed at. Of others, what a killed publisher left
+    goes; what would follow the latest stays, for somebody may be about to point at it.
+
     Raises:
         GoralError: when `keep` is less than 1.
     """
@@ -58,10 +61,15 @@ def prune(
     drops = product.open_store(settings)
     with drops.reaching():
         listed = _listed(drops, product)
+        latest = next((one.made for one in listed if one.is_latest), None)
+        stay = {made.drop for made in _followed(latest, [one.made for one in listed])[:keep]}
         old = [
             one.made
-            for one in listed[:-keep]
-            if not one.is_latest and not (product.keeps_final and one.made.status == "final")
+            for one in listed
+            if latest
+            and one.made.drop not in stay
+            and one.made.sequence <= latest.sequence
+            and not (product.keeps_final and one.made.status == "final")
         ]
         for made in [] if dry_run else old:
             drops.remove(made.drop)
@@ -132,6 +140,16 @@ def named(drops: store.Store, name: str) -> Manifest:
     if name not in drops.drops():
         raise GoralError(f"there is no drop {name!r}; `goral drop list` names those there are")
     return manifest.read(drops.place, name)
+
+
+def _followed(latest: Manifest | None, there: list[Manifest]) -> list[Manifest]:
+    """The latest drop, the one that it follows, and so on as far as they are there."""
+    by_name = {made.drop: made for made in there}
+    found = []
+    while latest:
+        found.append(latest)
+        latest = by_name.get(latest.previous.drop) if latest.previous else None
+    return found
 
 
 def _listed(drops: store.Store, product: Product) -> list[Listed]:

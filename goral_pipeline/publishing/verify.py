@@ -29,6 +29,7 @@ LATEST = "latest.json"
 MANIFEST = "manifest.json"
 RELEASES = "releases"
 LARGEST_MANIFEST = 64 * 1024 * 1024
+LONGEST_NAME = 1024
 FILES_AT_A_TIME = 4
 
 
@@ -60,9 +61,10 @@ class Folder:
         self.root = root
 
     def size(self, name: str) -> int | None:
-        """Bytes of a file; None where there is no such file."""
+        """Bytes of a file; None where there is no such file, or it lies elsewhere behind a link."""
         path = self.root / name
-        return path.stat().st_size if path.is_file() else None
+        is_own = path.parent.resolve() == self.root.resolve() / PurePosixPath(name).parent
+        return path.stat().st_size if path.is_file() and is_own and not path.is_symlink() else None
 
     def open(self, name: str) -> BufferedIOBase:
         """Open a file for reading."""
@@ -198,6 +200,7 @@ def read_manifest(content: bytes) -> dict[str, Any]:
             and all(isinstance(file["sha256"], str) for file in files)
             and all(isinstance(file["bytes"], int) for file in files)
             and all(isinstance(file["rows"], int) for file in said["data"])
+            and all(isinstance(file["content_hash"], str) for file in said["data"])
             and all(_is_column(column) for file in said["data"] for column in file["columns"])
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -216,7 +219,8 @@ def _is_column(column: dict[str, Any]) -> bool:
 
 def _leads_out(name: str) -> bool:
     path = PurePosixPath(name)
-    return path.is_absolute() or ".." in path.parts or "\\" in name or not path.parts
+    is_odd = len(name) > LONGEST_NAME or "\\" in name or not path.parts
+    return is_odd or path.is_absolute() or ".." in path.parts
 
 
 def described(schema: pa.Schema) -> list[dict[str, Any]]:
@@ -258,10 +262,11 @@ def problems(
         return [*found, str(error)]
     if said["drop"] != drop:
         found.append(f"wrong drop: the manifest in {drop} is that of {said['drop']}")
-    found += _set_problems(drops.names(folder), said)
+    there = set(drops.names(folder))
+    found += _set_problems(there, said)
+    files = [file for file in _files(said) if file["path"] in there]
     with ThreadPoolExecutor(FILES_AT_A_TIME) as pool:
-        hashed = pool.map(lambda file: _byte_problems(drops, folder, file), _files(said))
-        for of_a_file in hashed:
+        for of_a_file in pool.map(lambda file: _byte_problems(drops, folder, file), files):
             found += of_a_file
     for data in said["data"]:
         found += _table_problems(drops, folder, data, deep=deep)
@@ -272,10 +277,10 @@ def _files(said: dict[str, Any]) -> list[dict[str, Any]]:
     return [*said["data"], *said["other"]]
 
 
-def _set_problems(there: Iterable[str], said: dict[str, Any]) -> list[str]:
+def _set_problems(there: set[str], said: dict[str, Any]) -> list[str]:
     named = {file["path"] for file in _files(said)} | {MANIFEST}
-    return [f"missing file: {name}" for name in sorted(named - set(there))] + [
-        f"unexpected file: {name} is not in the manifest" for name in sorted(set(there) - named)
+    return [f"missing file: {name}" for name in sorted(named - there)] + [
+        f"unexpected file: {name} is not in the manifest" for name in sorted(there - named)
     ]
 
 
@@ -283,7 +288,7 @@ def _byte_problems(drops: Place, folder: str, file: dict[str, Any]) -> list[str]
     name, path = file["path"], f"{folder}/{file['path']}"
     size = drops.size(path)
     if size is None:
-        return []
+        return [f"no file: {name} is a link, or something else that is none"]
     if size != file["bytes"]:
         return [f"changed size: {name} has {size} bytes, the manifest says {file['bytes']}"]
     with drops.open(path) as opened:

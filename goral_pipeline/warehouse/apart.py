@@ -14,7 +14,6 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from goral_pipeline import durable
 from goral_pipeline.clock import PROGRAMME_ZONE
 from goral_pipeline.errors import GoralError
 from goral_pipeline.settings import DBT_PROJECT
@@ -61,32 +60,37 @@ def build_of(
 
 
 def build_single_sessions(settings: Settings, wanted: build.Inputs, goal: Path) -> None:
-    """Build the tables of single sessions, and nothing else, in a file at `goal` of this user only.
+    """Build the tables of single sessions, and nothing else, in a new file at `goal`.
+
+    All that is written on the way lies in its folder too, which should be the user's only: the log
+    and what DuckDB spills, what dbt compiles.
 
     Raises:
         GoralError: when dbt fails, with the last of what it said.
     """
-    with build.one_builder(settings):
-        building = build.prepare(settings, wanted)
-        building.chmod(durable.PRIVATE_FILE)
-        try:
-            # Only tests of what is built: others look at tables that are not there.
-            cautious = ("--indirect-selection", "cautious")
-            _run_dbt(settings, "--select", f"+{SINGLE_SESSIONS}", *cautious)
-            durable.put(building, goal)
-        finally:
-            build.discard(building)
+    build.prepare(settings, wanted, at=goal)
+    # Only tests of what is built: others look at tables that are not there.
+    cautious = ("--indirect-selection", "cautious")
+    selection = ("--select", f"+{SINGLE_SESSIONS}", *cautious)
+    _run_dbt(settings, *selection, building=goal, target=goal.parent / "dbt")
 
 
-def _run_dbt(settings: Settings, *selection: str) -> None:
+def _run_dbt(
+    settings: Settings,
+    *selection: str,
+    building: Path | None = None,
+    target: Path | None = None,
+) -> None:
+    target = target or settings.dbt_target
+    own = build.dbt_environment(settings, building) | {"DBT_LOG_PATH": str(target)}
     done = subprocess.run(
         [
             *(DBT, *build.DBT_BUILD, "--quiet"),
             *("--project-dir", DBT_PROJECT, "--profiles-dir", DBT_PROJECT),
-            *("--target-path", settings.dbt_target),
+            *("--target-path", target),
             *selection,
         ],
-        env=os.environ | build.dbt_environment(settings),
+        env=os.environ | own,
         capture_output=True,
         text=True,
         check=False,

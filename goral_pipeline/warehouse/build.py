@@ -268,7 +268,9 @@ def one_builder(settings: Settings) -> Iterator[None]:
         yield
 
 
-def prepare(settings: Settings, wanted: Inputs, onto: Path | None = None) -> Path:
+def prepare(
+    settings: Settings, wanted: Inputs, onto: Path | None = None, at: Path | None = None
+) -> Path:
     """Make the new file with a view for each staged table; dbt fills the rest.
 
     Args:
@@ -276,6 +278,7 @@ def prepare(settings: Settings, wanted: Inputs, onto: Path | None = None) -> Pat
         wanted: what it is made from.
         onto: a warehouse to build on, if it was built by the same dbt project: dbt then makes anew
             only what follows from deliveries that are new to it, where a model knows how to.
+        at: another path than the usual one.
 
     Raises:
         GoralError: when a staged file is gone.
@@ -290,8 +293,8 @@ def prepare(settings: Settings, wanted: Inputs, onto: Path | None = None) -> Pat
         )
     # What the plausibility is judged with loads while dbt is at work.
     worker.load_early()
-    path = settings.warehouse / BUILDING
-    discard(path)
+    path = at or settings.warehouse / BUILDING
+    _remove(path)
     _lend_parsed_project(settings)
     held = _build_on(onto, path, wanted) if onto else {}
     files = _by_delivery((f.delivery_id, f.relation, f.path, f.sha256) for f in wanted.files)
@@ -366,10 +369,10 @@ def swap_in(settings: Settings, wanted: Inputs, goal: Path | None = None) -> Pat
     return goal
 
 
-def dbt_environment(settings: Settings) -> dict[str, str]:
+def dbt_environment(settings: Settings, building: Path | None = None) -> dict[str, str]:
     """What dbt's profile reads from the environment."""
     return {
-        BUILD_VARIABLE: str(settings.warehouse / BUILDING),
+        BUILD_VARIABLE: str(building or settings.warehouse / BUILDING),
         "GORAL_DUCKDB_MEMORY_LIMIT": settings.duckdb_memory_limit,
         "GORAL_DUCKDB_THREADS": str(settings.duckdb_threads),
         "DBT_USE_COLORS": "false",
@@ -411,7 +414,7 @@ def _build_on(before: Path, building: Path, wanted: Inputs) -> dict[str, set[tup
             for table in TABLES_OF_THE_BUILD:
                 con.execute(f"drop table main.{table}")
     except (duckdb.Error, GoralError):
-        discard(building)
+        _remove(building)
         return {}
     return _by_delivery(
         (row["delivery_id"], row["relation"], row["path"], row["sha256"]) for row in rows
@@ -436,8 +439,7 @@ def _lend_parsed_project(settings: Settings) -> None:
         durable.write_bytes(own, installed.read_bytes())
 
 
-def discard(path: Path) -> None:
-    """Remove a file that is being built, and its log; one that is gone already is none."""
+def _remove(path: Path) -> None:
     path.unlink(missing_ok=True)
     path.with_name(path.name + ".wal").unlink(missing_ok=True)
 

@@ -375,6 +375,11 @@ def test_the_latest_stays_though_newer_ones_are_there(
     assert [one.made.drop for one in upkeep.drops_of(settings)] == [first.drop, second]
     assert upkeep.prune(settings, 1, dry_run=False) == []
     assert latest(settings) == first
+    # Nobody will any more, once the pointer has moved past it: then it counts as none.
+    third = follow(settings, ledger, monkeypatch, "third")
+    gone = upkeep.prune(settings, 1, dry_run=False)
+    assert {made.drop for made in gone} == {first.drop, second}
+    assert [one.made.drop for one in upkeep.drops_of(settings)] == [third]
 
 
 # ── verifying without this project ───────────────────────────────────────────────────────────────

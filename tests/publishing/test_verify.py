@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import random
 import re
 import shutil
@@ -17,6 +18,7 @@ import pytest
 from goral_pipeline.errors import GoralError, VerificationFailed
 from goral_pipeline.publishing import manifest, upkeep, verify
 from goral_pipeline.publishing.manifest import Manifest
+from tests.conftest import Demo
 
 CHARGE_POINTS = "mart_charge_points/mart_charge_points.parquet"
 MUNICIPALITIES = "dim_municipality/dim_municipality.parquet"
@@ -197,6 +199,28 @@ def test_a_damaged_pointer(demo_drops: Path, content: bytes) -> None:
     (demo_drops / "latest.json").write_bytes(content)
     (said,) = problems(demo_drops)
     assert re.fullmatch(r"latest\.json cannot be read \(\w+\)", said)
+
+
+@pytest.mark.parametrize("kind", ["nowhere", "fifo", "folder", "elsewhere"])
+@pytest.mark.parametrize("name", ["kpi_use/kpi_use.parquet", "dictionary.nl.md"])
+def test_what_is_no_file_of_the_drop_is_found(
+    demo: Demo, demo_drops: Path, tmp_path: Path, name: str, kind: str
+) -> None:
+    path = demo_drops / "releases" / demo.drop / name
+    same = tmp_path / "same"
+    path.rename(same)
+    if kind == "fifo":
+        os.mkfifo(path)
+    else:
+        path.symlink_to({"nowhere": tmp_path / "none", "folder": tmp_path}.get(kind, same))
+    assert f"no file: {name} is a link, or something else that is none" in problems(demo_drops)
+
+
+def test_a_release_behind_a_link_is_none(demo: Demo, demo_drops: Path, tmp_path: Path) -> None:
+    release = demo_drops / "releases" / demo.drop
+    release.rename(tmp_path / "elsewhere")
+    release.symlink_to(tmp_path / "elsewhere")
+    assert problems(demo_drops) == [f"missing file: {demo.drop}/manifest.json"]
 
 
 def test_nothing_is_published(tmp_path: Path) -> None:

@@ -2,20 +2,8 @@ with locations as (
     select * from {{ ref('stg_ocpi__locations') }}
 ),
 
-latest_snapshots as (
-    select
-        concession,
-        max(month) as month
-    from locations
-    group by concession
-),
-
-places as (
-    select * from {{ ref('stg_derived__location_municipality') }}
-),
-
-instructions as (
-    select * from {{ ref('stg_instructions') }}
+told as (
+    select * from {{ ref('int_cdr_locations') }}
 ),
 
 final as (
@@ -23,32 +11,26 @@ final as (
         locations.country_code,
         locations.party_id,
         locations.location_id,
-        places.municipality_code,
-        locations.month as snapshot_month,
+        told.municipality_code,
+        told.month as snapshot_month,
         locations.publish,
-        {{ unless_left_out('locations', 'address') }},
-        {{ unless_left_out('locations', 'city') }},
-        {{ unless_left_out('locations', 'postal_code') }},
-        {{ unless_left_out('locations', 'latitude') }},
-        {{ unless_left_out('locations', 'longitude') }},
-        {{ unless_left_out('locations', 'parking_type') }},
-        {{ unless_left_out('locations', 'operator_name') }},
+        {{ unless_left_out_of_location('locations', 'address') }},
+        {{ unless_left_out_of_location('locations', 'city') }},
+        {{ unless_left_out_of_location('locations', 'postal_code') }},
+        {{ unless_left_out_of_location('locations', 'latitude') }},
+        {{ unless_left_out_of_location('locations', 'longitude') }},
+        {{ unless_left_out_of_location('locations', 'parking_type') }},
+        {{ unless_left_out_of_location('locations', 'operator_name') }},
         locations.last_updated,
-        locations.concession as origin
+        told.concession as origin
     from locations
-    inner join latest_snapshots
+    inner join told
         on
-            locations.concession = latest_snapshots.concession
-            and locations.month = latest_snapshots.month
-    inner join places
-        on
-            locations.dataset = places.dataset
-            and locations.month = places.month
-            and locations.country_code = places.country_code
-            and locations.party_id = places.party_id
-            and locations.location_id = places.location_id
-    inner join instructions
-        on places.municipality_code = instructions.municipality_code
+            locations.concession = told.concession
+            and locations.month = told.month
+            and locations.country_code = told.country_code
+            and locations.party_id = told.party_id
+            and locations.location_id = told.location_id
 )
 
 select * from final
