@@ -61,9 +61,13 @@ class Folder:
         self.root = root
 
     def size(self, name: str) -> int | None:
-        """Bytes of a file; None where there is no such file, or it lies elsewhere behind a link."""
+        """Bytes of a file; None where there is no such file, or it lies elsewhere behind a link.
+
+        The folder of all releases may be a link itself, to another disk.
+        """
         path = self.root / name
-        is_own = path.parent.resolve() == self.root.resolve() / PurePosixPath(name).parent
+        first, *folders = PurePosixPath(name).parent.parts or (".",)
+        is_own = path.parent.resolve() == (self.root / first).resolve().joinpath(*folders)
         return path.stat().st_size if path.is_file() and is_own and not path.is_symlink() else None
 
     def open(self, name: str) -> BufferedIOBase:

@@ -216,6 +216,12 @@ def test_what_is_no_file_of_the_drop_is_found(
     assert f"no file: {name} is a link, or something else that is none" in problems(demo_drops)
 
 
+def test_all_releases_may_lie_on_another_disk(demo_drops: Path, tmp_path: Path) -> None:
+    (demo_drops / "releases").rename(tmp_path / "releases")
+    (demo_drops / "releases").symlink_to(tmp_path / "releases")
+    assert problems(demo_drops) == []
+
+
 def test_a_release_behind_a_link_is_none(demo: Demo, demo_drops: Path, tmp_path: Path) -> None:
     release = demo_drops / "releases" / demo.drop
     release.rename(tmp_path / "elsewhere")
