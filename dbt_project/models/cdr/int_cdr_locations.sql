@@ -1,24 +1,25 @@
--- Which locations single sessions are told with, and what is left out of each. One that two concessions
--- list is taken from the newer list. One whose sessions were in several municipalities, since it moved
--- or they did, lacks what any of these leaves out.
+-- Which locations single sessions are told with, and what is left out of each. One that two
+-- concessions list is taken from the newer list. One whose sessions were in several municipalities,
+-- since it moved or they did, lacks what any of these leaves out.
 {{ config(schema='intermediate') }}
 
 with locations as (
     select * from {{ ref('stg_ocpi__locations') }}
 ),
 
+ranked as (
+    select
+        *,
+        max(month) over (partition by concession) as newest_month,
+        row_number() over (
+            partition by country_code, party_id, location_id
+            order by month desc, concession asc
+        ) as list_rank
+    from locations
+),
+
 listed as (
-    select *
-    from (
-        select
-            *,
-            max(month) over (partition by concession) as newest_month,
-            row_number() over (
-                partition by country_code, party_id, location_id
-                order by month desc, concession
-            ) as list_rank
-        from locations
-    )
+    select * from ranked
     where list_rank = 1 and month = newest_month
 ),
 

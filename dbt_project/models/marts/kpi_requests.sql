@@ -60,8 +60,8 @@ hidden as (
     from summed
 ),
 
--- Where even all together are too few, or each hidden cell must be the least or the most that it can
--- be, it is not told in which municipalities and for which reasons they were: any could be.
+-- Where even all together are too few, or each hidden cell must be the least or the most that it
+-- can be, it is not told in which municipalities and for which reasons they were: any could be.
 groups as (
     select
         concession,
