@@ -70,6 +70,7 @@ def test_what_is_not_there_is_said(main: Main, home: Path) -> None:
         assert words in ran.err
 
 
+@pytest.mark.slow
 def test_a_mended_mapping_reads_the_same_delivery_again(demo_home: Path, tmp_path: Path) -> None:
     other = "Plaats van aanvraag"
     headers = [other if name == "Gemeente" else name for name in HEADERS]

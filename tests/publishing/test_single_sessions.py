@@ -279,6 +279,7 @@ def release_path(settings: Settings) -> Path:
     return cdr_drops(settings) / verify.release(latest(settings).drop)
 
 
+@pytest.mark.slow
 def test_who_instructs_no_more_is_in_the_next_drop_no_more(
     settings: Settings, ledger: Ledger
 ) -> None:
@@ -303,6 +304,7 @@ def test_who_instructs_no_more_is_in_the_next_drop_no_more(
     assert [made.drop for made in upkeep.prune(settings, 1, CDR, dry_run=False)] == [first.drop]
 
 
+@pytest.mark.slow
 def test_when_all_are_withdrawn_an_empty_drop_follows(settings: Settings, ledger: Ledger) -> None:
     drop.publish(settings, ledger, CDR)
     first = latest(settings)

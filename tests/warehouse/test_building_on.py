@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from goral_pipeline import ingestion
-from goral_pipeline.demo import charge_points, sessions
+from goral_pipeline.demo import charge_points, ocpi_lists, sessions
 from goral_pipeline.landing import open_ledger
 from goral_pipeline.landing.ledger import Ledger
 from goral_pipeline.orchestration import run as orchestration
@@ -163,6 +163,7 @@ def test_boundaries_that_change_make_all_that_is_placed_in_them_new(
     building = build.prepare(settings, wanted, onto=settings.warehouse / build.FILE)
     placed = {f"{LOCATIONS} {month}" for month in charge_points.PUBLISHED_MONTHS}
     placed |= {f"{SESSIONS} {month}" for month in sessions.PUBLISHED_MONTHS}
+    placed |= {f"vattenfall/locations {month}" for month in ocpi_lists.PUBLISHED_MONTHS}
     assert new_deliveries(building) == placed | {"pdok/municipality_boundaries 2022"}
 
 
