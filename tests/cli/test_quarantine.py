@@ -4,6 +4,8 @@ import csv
 import json
 from pathlib import Path
 
+import pytest
+
 from goral_pipeline.sources import MAPPINGS
 from tests.cli.conftest import Main
 from tests.conftest import goral
