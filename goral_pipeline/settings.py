@@ -80,7 +80,10 @@ class Settings(BaseSettings):
         2, ge=1, le=64, description="Deliveries of a dataset fetched and staged at a time."
     )
     staging_memory_mib: int = Field(4096, ge=1536, description="Memory one delivery may take.")
-    duckdb_memory_limit: str = Field("2GB", description="Of each DuckDB connection.")
+    duckdb_memory_limit: str = Field(
+        "2GB",
+        description="Of each DuckDB connection; with under 500MB large deliveries may fail.",
+    )
     duckdb_threads: int = Field(2, ge=1, description="Of each DuckDB connection.")
     border_distance_m: float = Field(
         100.0, ge=0, le=1000, description="Locations nearer to a generalised border are flagged."
