@@ -117,10 +117,23 @@ def _work(
         answer.send(("rejected", f"reading it needs more memory than {memory_mib} MiB"))
     except Exception as error:  # noqa: BLE001
         # The words of a library's error may quote cells, so only its kind leaves this process.
-        answer.send(("failed", DISK_FULL if is_disk_full(error) else _where(error)))
+        answer.send(("failed", _said_of(error)))
 
 
-def _where(error: BaseException) -> str:
+def _said_of(error: Exception) -> str:
+    """What is told of a failure."""
+    if is_disk_full(error):
+        return DISK_FULL
+    # DuckDB's own limit; its library is not loaded for the name of an error.
+    if type(error).__name__ == "OutOfMemoryException":
+        return (
+            "staging it needs more memory than DuckDB may use; raise GORAL_DUCKDB_MEMORY_LIMIT "
+            "(and GORAL_STAGING_MEMORY_MIB, which must be larger) and run again"
+        )
+    return _where(error)
+
+
+def _where(error: Exception) -> str:
     import traceback
 
     place = traceback.extract_tb(error.__traceback__)[-1]

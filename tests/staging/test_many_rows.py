@@ -9,7 +9,9 @@ import pytest
 
 from benchmarks import cdr_pages
 from goral_pipeline import parquet
+from goral_pipeline.errors import StagingDied
 from goral_pipeline.staging.stage import MOST_ROWS_WRITTEN_HERE
+from goral_pipeline.staging.worker import stage_apart
 from tests.support_files import job_of, stage_file
 
 SESSIONS = "vattenfall/sessions"
@@ -33,6 +35,13 @@ def test_the_same_delivery_gives_the_same_bytes_on_any_number_of_threads(tmp_pat
     order = [tuple(key.values()) for key in keys]
     assert order == sorted(set(order))
     assert set(map(len, table["token_pseudonym"].unique().to_pylist())) == {64}
+
+
+def test_a_limit_of_memory_that_is_too_low_is_named(tmp_path: Path) -> None:
+    file = cdr_pages.write(tmp_path / "pages.ndjson", 20_000)
+    job = job_of(tmp_path / "home", SESSIONS, file, threads=1, memory_limit="20MB")
+    with pytest.raises(StagingDied, match="raise GORAL_DUCKDB_MEMORY_LIMIT"):
+        stage_apart(job, seconds=60, memory_mib=4096)
 
 
 @pytest.mark.parametrize(
