@@ -195,6 +195,8 @@ def status(
     _print_implausible(report["implausible"])
     published = report["published"]
     say(f"published: {published['drop']}" if published else "published: nothing yet")
+    if sessions := report["published_sessions"]:
+        say(f"published of single sessions: {sessions['drop']}")
 
 
 @app.command()
@@ -321,7 +323,7 @@ def _demo_settings(url: str) -> Settings:
     # Through the environment, so that everything below reads its settings as it always does.
     os.environ |= _demo_environment(url)
     # What is invented goes nowhere but into GORAL_HOME.
-    for name in ("GORAL_DROPS_URL", "GORAL_CDR_DROPS_URL"):
+    for name in ("GORAL_LEDGER_URL", "GORAL_DROPS_URL", "GORAL_CDR_DROPS_URL"):
         os.environ.pop(name, None)
     return Settings.load()
 

@@ -120,13 +120,17 @@ def drop_list(as_json: AsJson = False, product: Which = Name.kpi) -> None:
     """List the drops there are, the oldest first."""
     from goral_pipeline.publishing import upkeep
 
-    rows = [one.row() for one in upkeep.drops_of(Settings.load(), product.product())]
+    rows, problems = upkeep.rows_of(Settings.load(), product.product())
     if as_json:
         print(json.dumps(rows, indent=2))
     elif rows:
         print_rows(rows)
-    else:
+    elif not problems:
         say("nothing is published yet; `goral run` does so")
+    for problem in problems:
+        complain(problem)
+    if problems:
+        raise typer.Exit(FAILED)
 
 
 @drop_app.command("diff")

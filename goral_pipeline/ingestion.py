@@ -476,7 +476,13 @@ def _doubts(
     contract = source_of(settings, delivery.dataset).contract
     ends = {one.concession: one.requests_until for one in concessions(settings.home_folder)}
     end_day = ends.get(contract.source)
-    return tuple(belonging.doubts(contract, delivery.partition, months, others, end_day))
+    now, before = (
+        ledger.accepted(one, contract.tables[0].name) if one else 0
+        for one in (delivery.delivery_id, delivery.supersedes)
+    )
+    return tuple(
+        belonging.doubts(contract, delivery.partition, months, others, end_day, (now, before))
+    )
 
 
 def _stage(settings: Settings, delivery: Delivery) -> Staging:

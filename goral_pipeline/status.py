@@ -14,7 +14,7 @@ from goral_pipeline.checks import expectations
 from goral_pipeline.checks.reconciliation import totals
 from goral_pipeline.errors import VerificationFailed
 from goral_pipeline.publishing import drop, manifest
-from goral_pipeline.publishing.products import KPI
+from goral_pipeline.publishing.products import CDR, KPI, Product
 from goral_pipeline.sources import contracts
 from goral_pipeline.standing import standings
 from goral_pipeline.warehouse import build
@@ -33,7 +33,7 @@ def report(settings: Settings, ledger: Ledger) -> dict[str, Any]:
     by table and, at the top, of the dataset's records. `superseded` counts the deliveries that came
     before the newest; `published` is whether the published drop is made of the one in use.
     `removed_on` is the day on which retention removed the newest from landing; None where it lies
-    there.
+    there. `published_sessions` is None, too, where single sessions are not published at all.
     """
     deliveries = ledger.deliveries()
     newest = {(d.dataset, d.partition): d for d in deliveries}
@@ -55,12 +55,13 @@ def report(settings: Settings, ledger: Ledger) -> dict[str, Any]:
             if one.is_overdue
         ],
         "implausible": _implausible(settings),
-        "published": _pointer(settings),
+        "published": _pointer(settings, KPI),
+        "published_sessions": _pointer(settings, CDR) if CDR.is_published(settings) else None,
     }
 
 
-def _pointer(settings: Settings) -> dict[str, str] | None:
-    drops = KPI.open_store(settings)
+def _pointer(settings: Settings, product: Product) -> dict[str, str] | None:
+    drops = product.open_store(settings)
     with drops.reaching():
         pointed = manifest.latest(drops.place)
     return vars(pointed) if pointed else None

@@ -15,12 +15,17 @@ if TYPE_CHECKING:
     from goral_pipeline.contracts import Contract
 
 
+FEWEST_LEFT = 0.5
+"""Share of its rows that a delivery is not expected to lose when another takes its place."""
+
+
 def doubts(
     contract: Contract,
     partition: str,
     months: Sequence[str],
     same_content: Sequence[str],
     end_day: date | None = None,
+    rows: tuple[int, int] = (0, 0),
 ) -> list[str]:
     """Why a delivery may be another partition's; none of a snapshot, which is of when it came.
 
@@ -31,10 +36,17 @@ def doubts(
         same_content: other partitions in use that have the very same content; in order.
         end_day: the first day on which the concession takes requests no more, after which an export
             has none of its own month.
+        rows: how many rows of it are accepted, and how many were of the delivery that it took the
+            place of.
     """
     if contract.is_snapshot:
         return []
     found = []
+    now, before = rows
+    if now < FEWEST_LEFT * before:
+        found.append(
+            f"{now} rows took the place of {before}: a delivery is all of its {contract.partition}"
+        )
     if same_content:
         found.append(f"the same content is in use for {_some(same_content)}")
     if months and contract.partition == "month":

@@ -546,6 +546,21 @@ class Ledger:
             for row in self._all(query)
         ]
 
+    def accepted(self, delivery_id: str, table: str) -> int:
+        """How many rows of a table were accepted of a delivery, the way it was staged last."""
+        last = (
+            sa.select(_stagings.c.staging_id)
+            .where(_stagings.c.delivery_id == delivery_id)
+            .order_by(_stagings.c.staged_at.desc(), _stagings.c.staging_id)
+            .limit(1)
+        )
+        return sum(
+            count.rows
+            for row in self._all(last)
+            for count in self.counts(row["staging_id"])
+            if (count.table_name, count.outcome) == (table, "accepted")
+        )
+
     def months(self, staging_id: str) -> list[str]:
         """The months that the accepted rows of a staging touch."""
         query = (

@@ -175,7 +175,9 @@ class RemoteStore(Store):
                 f"drops go to {_kind(url)}://, for which {error.name or error} is not installed: "
                 "install goral-pipeline with the extra `azure`, `s3` or `sftp`"
             ) from None
-        except (ValueError, OSError) as error:
+        except Exception as error:
+            if not (isinstance(error, ValueError) or _is_of_the_way(error)):
+                raise
             raise GoralError(
                 f"{_kind(url)}:// cannot be opened: {error}; who may write there is said in the "
                 "environment (docs/reference/drop.md, where drops go)"
@@ -194,7 +196,7 @@ class RemoteStore(Store):
         try:
             yield
         except Exception as error:
-            if isinstance(error, OSError) or type(error).__module__.startswith(ERRORS_OF):
+            if _is_of_the_way(error):
                 what = f"{type(error).__name__}: {error}"
                 raise GoralError(f"{self.where} cannot be reached, or refuses: {what}") from None
             raise
@@ -342,7 +344,12 @@ REMOTE: dict[str, type[RemoteStore]] = {
 }
 
 
-ERRORS_OF = ("azure.", "botocore.", "aiobotocore.", "aiohttp.", "paramiko.")
+ERRORS_OF = ("azure.", "botocore.", "aiobotocore.", "aiohttp.", "asyncssh.")
+
+
+def _is_of_the_way(error: Exception) -> bool:
+    """Whether it is the storage, or the way there, that fails; each library says it its own way."""
+    return isinstance(error, OSError) or type(error).__module__.startswith(ERRORS_OF)
 
 
 def _says_changed(error: BaseException | None) -> bool:

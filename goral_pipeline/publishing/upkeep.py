@@ -39,10 +39,24 @@ class Listed:
 
 
 def drops_of(settings: Settings, product: Product = KPI) -> list[Listed]:
-    """The drops there are, the oldest first."""
+    """The drops there are, the oldest first.
+
+    Raises:
+        VerificationFailed: when one of them cannot be read.
+    """
     drops = product.open_store(settings)
     with drops.reaching():
         return _listed(drops, product)
+
+
+def rows_of(
+    settings: Settings, product: Product = KPI
+) -> tuple[list[dict[str, object]], list[str]]:
+    """A row for each drop that can be read, the oldest first; and what is wrong with the others."""
+    drops = product.open_store(settings)
+    with drops.reaching():
+        made, problems = _read_all(drops)
+        return [one.row() for one in _in_order(drops, product, made)], problems
 
 
 def prune(
@@ -153,8 +167,25 @@ def _followed(latest: Manifest | None, there: list[Manifest]) -> list[Manifest]:
 
 
 def _listed(drops: store.Store, product: Product) -> list[Listed]:
+    made, problems = _read_all(drops)
+    if problems:
+        raise VerificationFailed(problems)
+    return _in_order(drops, product, made)
+
+
+def _read_all(drops: store.Store) -> tuple[list[Manifest], list[str]]:
+    """The manifests there are, and what is wrong with those that cannot be read."""
+    made, problems = [], []
+    for name in drops.drops():
+        try:
+            made.append(manifest.read(drops.place, name))
+        except VerificationFailed as error:
+            problems += [f"{name}: {problem}" for problem in error.problems]
+    return made, problems
+
+
+def _in_order(drops: store.Store, product: Product, made: list[Manifest]) -> list[Listed]:
     pointed = manifest.latest(drops.place)
-    made = [manifest.read(drops.place, name) for name in drops.drops()]
     for one in made:
         product.refuse_other(one)
     return [

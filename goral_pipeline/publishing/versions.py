@@ -128,12 +128,16 @@ def _table_changes(was: Table, became: Table) -> Iterator[Change]:
         yield Change("minor", "", "has other rules")
     if _facts(was.properties) != _facts(became.properties):
         yield Change("minor", "", "has other properties")
-    if _words_of(was) != _words_of(became):
+    if (_words_of(was), _words_of_rules(was)) != (_words_of(became), _words_of_rules(became)):
         yield Change("patch", "", "is described in other words")
 
 
 def _rules(table: Table) -> list[tuple[str, str]]:
     return sorted((rule.name, rule.predicate) for rule in (*table.own_rules, *table.profile))
+
+
+def _words_of_rules(table: Table) -> dict[str, str]:
+    return {rule.name: rule.description for rule in (*table.own_rules, *table.profile)}
 
 
 def _column_changes(was: Column, became: Column) -> Iterator[Change]:
@@ -152,6 +156,8 @@ def _column_changes(was: Column, became: Column) -> Iterator[Change]:
         yield Change("minor", name, "has other codes")
     if was.options != became.options:
         yield Change("minor", name, "has other limits")
+    if was.personal != became.personal:
+        yield Change("minor", name, f"was {was.personal} and is {became.personal}")
     if was.is_deprecated != became.is_deprecated:
         word = "is deprecated" if became.is_deprecated else "is deprecated no more"
         yield Change("minor", name, word)

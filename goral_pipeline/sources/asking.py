@@ -201,11 +201,17 @@ def next_url(url: str, reference: str) -> str:
         PermanentHttpError: when it is one of another host.
     """
     following = referred(url, reference)
-    if place_of(following) != place_of(url):
+    asked, told = place_of(url), place_of(following)
+    if told != asked:
         raise PermanentHttpError(
-            f"{describe(url)} refers to another host for its next page; not followed"
+            f"{describe(url)} refers to another host for its next page ({_in_words(*told)}, not "
+            f"{_in_words(*asked)}); not followed"
         )
     return following
+
+
+def _in_words(scheme: str, host: str, port: int) -> str:
+    return f"{scheme}://{host}:{port}"
 
 
 def _content(body: bytes) -> dict[str, Any] | None:

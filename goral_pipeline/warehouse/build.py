@@ -278,7 +278,7 @@ def prepare(
         wanted: what it is made from.
         onto: a warehouse to build on, if it was built by the same dbt project: dbt then makes anew
             only what follows from deliveries that are new to it, where a model knows how to.
-        at: another path than the usual one.
+        at: another path than the usual one, for tables that nobody judges.
 
     Raises:
         GoralError: when a staged file is gone.
@@ -291,11 +291,12 @@ def prepare(
             f"{len(lost)} staged files are gone, {lost[0]} the first; `goral run --no-fetch` over "
             "their months stages them again from landing"
         )
-    # What the plausibility is judged with loads while dbt is at work.
-    worker.load_early()
     path = at or settings.warehouse / BUILDING
     _remove(path)
-    _lend_parsed_project(settings)
+    if at is None:
+        # What the plausibility is judged with loads while dbt is at work.
+        worker.load_early()
+        _lend_parsed_project(settings)
     held = _build_on(onto, path, wanted) if onto else {}
     files = _by_delivery((f.delivery_id, f.relation, f.path, f.sha256) for f in wanted.files)
     deliveries = tuple(

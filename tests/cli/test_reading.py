@@ -247,6 +247,20 @@ def test_the_list_of_drops(main: Main, home: Path, demo: Demo) -> None:
     assert shown[1].split()[:3] == [demo.drop, "1", "True"]
 
 
+def test_the_list_shows_the_others_where_one_cannot_be_read(
+    main: Main, demo_drops: Path, demo: Demo
+) -> None:
+    torn = demo_drops / "releases" / "torn"
+    torn.mkdir()
+    (torn / "manifest.json").write_text("{")
+    ran = main("drop", "list", "--json")
+    assert ran.code == 1
+    assert [entry["drop"] for entry in json.loads(ran.out)] == [demo.drop]
+    assert ran.err.startswith("goral: torn: manifest.json ")
+    pruned = main("drop", "prune", "--keep", "1")
+    assert (pruned.code, pruned.out) == (1, ""), "what goes is decided by all of them"
+
+
 def test_what_is_published_already_is_said(main: Main, demo_home: Path, demo: Demo) -> None:
     ran = main("drop", "publish")
     assert (ran.code, ran.out) == (0, "")

@@ -297,6 +297,7 @@ def test_exit_codes_and_streams_are_those_of_the_process(tmp_path: Path) -> None
         "overdue": [],
         "implausible": [],
         "published": None,
+        "published_sessions": None,
     }
 
 
@@ -330,5 +331,6 @@ def test_click_s_own_errors_are_not_shown_as_tracebacks() -> None:
 def test_a_demo_goes_nowhere_but_into_its_home(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GORAL_DROPS_URL", "s3://what-ndw-reads/drops")
     monkeypatch.setenv("GORAL_CDR_DROPS_URL", "s3://what-ndw-reads/sessions")
+    monkeypatch.setenv("GORAL_LEDGER_URL", "postgresql+psycopg://real/ledger")
     settings = cli._demo_settings("http://127.0.0.1:1")
-    assert (settings.drops_url, settings.cdr_drops_url) == (None, None)
+    assert (settings.ledger_url, settings.drops_url, settings.cdr_drops_url) == (None, None, None)

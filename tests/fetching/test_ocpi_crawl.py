@@ -538,8 +538,15 @@ def test_a_total_that_lies_loses_nothing_that_is_linked_to(
         assert landed.ids == {each["id"] for each in CDRS}
 
 
-@pytest.mark.parametrize("query", ["?offset=7&limit=7", "?cursor=x7"])
-@pytest.mark.parametrize("place", ["http://localhost:{port}", "https://127.0.0.1:{port}", "other"])
+@pytest.mark.parametrize(
+    ("query", "place"),
+    [
+        ("?offset=7&limit=7", "http://localhost:{port}"),
+        ("?cursor=x7", "http://localhost:{port}"),
+        ("?cursor=x7", "https://127.0.0.1:{port}"),
+        ("?cursor=x7", "other"),
+    ],
+)
 @pytest.mark.parametrize("has_token", [True, False])
 def test_a_link_to_elsewhere_is_not_followed(
     lists: Lists,
@@ -558,6 +565,20 @@ def test_a_link_to_elsewhere_is_not_followed(
         crawled(landing, url, token=authorization(SECRET, "plain", url) if has_token else None)
     assert len(one.asked) == 1
     assert other.asked == []
+
+
+def test_a_link_by_another_name_of_the_scheme_or_port_is_read_and_not_followed(
+    lists: Lists, landing: Path
+) -> None:
+    one = OcpiList(CDRS, most=7, has_total=False)
+
+    def answer(asked: Asked) -> Reply:
+        reply, own = one(asked), f"http://{asked.headers['host']}/"
+        other = "https://127.0.0.1:1/"
+        headers = {name: value.replace(own, other) for name, value in reply.headers.items()}
+        return replace(reply, headers=headers)
+
+    assert crawled(landing, lists.serve(answer)).ids == {each["id"] for each in CDRS}
 
 
 def test_the_token_follows_no_redirect_to_elsewhere(

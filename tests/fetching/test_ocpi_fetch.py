@@ -1,5 +1,6 @@
 """What a party's server is asked for: a whole list as it is today, or what a month changed."""
 
+from datetime import datetime
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -11,6 +12,7 @@ from goral_pipeline.settings import Settings
 from tests import support_files
 from tests.fetching.ocpi_server import OcpiList
 from tests.fetching.publisher import MakePublisher, Publisher, Reply
+from tests.sources.test_cdrs_reading import cdr
 
 LOCATIONS, TARIFFS, SESSIONS = (f"vattenfall/{of}" for of in ("locations", "tariffs", "sessions"))
 TODAY = clock.current_month()
@@ -126,8 +128,38 @@ def test_what_is_not_there_leaves_what_was(
     ask(settings, ledger)
     places.before = lambda _: Reply(404)
     result = ask(settings, ledger)
-    assert result.state == "unchanged"
+    assert result.state == "failed"
     assert "is not there (HTTP 404)" in result.message
+    assert "check GORAL_VATTENFALL_LOCATIONS_URL" in result.message
+    assert len(ledger.current()) == 1
+
+
+def test_an_archive_of_lists_may_lack_one(
+    settings: Settings,
+    ledger: Ledger,
+    places: OcpiList,
+    server: Publisher,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GORAL_VATTENFALL_LOCATIONS_URL", f"{server.url}/{{month}}/locations")
+    places.before = lambda _: Reply(404)
+    assert ask(settings, ledger, LOCATIONS, "2023-05").state == "missing"
+
+
+def test_a_month_is_delivered_again_when_it_is_over_if_nothing_was_added(
+    settings: Settings,
+    ledger: Ledger,
+    places: OcpiList,
+    server: Publisher,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    places.objects = [cdr()]
+    told = []
+    for now in ("2022-07-16", "2022-07-20", "2022-08-02", "2022-08-16"):
+        moment = datetime.fromisoformat(f"{now}T05:30:00+00:00")
+        monkeypatch.setattr(clock, "now", lambda moment=moment: moment)
+        told.append(ask(settings, ledger, SESSIONS, "2022-07").state)
+    assert told == ["new", "unchanged", "new", "unchanged"]
 
 
 def test_sessions_are_asked_for_by_the_month_they_changed_in(

@@ -438,7 +438,7 @@ def test_the_list_names_every_drop_and_the_latest(
 
 
 def test_the_list_of_nothing_is_empty(tmp_path: Path) -> None:
-    assert upkeep.drops_of(Settings.load(home=tmp_path / "nowhere")) == []
+    assert upkeep.rows_of(Settings.load(home=tmp_path / "nowhere")) == ([], [])
 
 
 def test_content_hash_knows_rows_not_batches() -> None:

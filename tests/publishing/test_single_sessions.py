@@ -412,6 +412,8 @@ def test_the_commands_do_to_single_sessions_what_they_do_to_figures(
     assert "published" in run("publish")
     name = latest(settings).drop
     assert name.startswith("demo-cdr-2022-")
+    assert json.loads(goral("status", "--json").out)["published_sessions"]["drop"] == name
+    assert f"published of single sessions: {name}" in goral("status").err
     assert f"{name} is right" in run("verify", "--deep")
     (row,) = json.loads(run("list", "--json"))
     assert (row["drop"], row["latest"], row["sequence"]) == (name, True, 1)

@@ -149,6 +149,26 @@ def test_a_server_that_is_not_there_is_told_in_words(
 
 
 @pytest.mark.parametrize(
+    ("wrong", "said"),
+    [({"known_hosts": b""}, "[Hh]ost key"), ({"password": "hidden-secret"}, "Permission denied")],
+)
+def test_a_server_over_sftp_that_is_not_known_or_refuses_is_told_in_words(
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    wrong: dict[str, object],
+    said: str,
+) -> None:
+    import fsspec
+
+    with servers.serving("ssh", tmp_path, monkeypatch) as url:
+        monkeypatch.setitem(fsspec.config.conf, "ssh", fsspec.config.conf["ssh"] | wrong)
+        with pytest.raises(GoralError, match=f"ssh:// cannot be opened: .*{said}") as told:
+            KPI.open_store(settings.model_copy(update={"drops_url": url}))
+    assert "hidden-secret" not in str(told.value)
+
+
+@pytest.mark.parametrize(
     ("url", "shown"),
     [
         ("ssh://ndw:hidden-secret@host:22/drops", "ssh://host:22/drops"),

@@ -67,6 +67,11 @@ CHANGES: dict[str, tuple[Change, str, str]] = {
     "rule": (of_table(with_a_rule), "1.3.0", "the dataset has other rules"),
     "codes": (of_column("access", codes={"public": ""}), "1.3.0", "access has other codes"),
     "limits": (of_column("charge_points", options={}), "1.3.0", "charge_points has other limits"),
+    "class": (
+        of_column("access", personal="personal"),
+        "1.3.0",
+        "access was none and is personal",
+    ),
     "deprecated": (
         of_column("definition_note", properties={"deprecated": True}),
         "1.3.0",
@@ -116,6 +121,18 @@ def test_a_lower_version_than_that_is_not(contract: Contract, kind: str) -> None
     lower = "1.3.0" if needed == "2.0.0" else "1.2.4"
     (problem,) = problems(contract, replace(change(contract), version=lower))
     assert f"asks for version {needed}, the contract says {lower}" in problem
+
+
+def test_other_words_of_a_rule_are_a_patch(contract: Contract) -> None:
+    def in_other_words(table: Table) -> Table:
+        rules = (replace(rule, description="As said.") for rule in table.own_rules)
+        return replace(table, own_rules=tuple(rules))
+
+    before = of_table(with_a_rule)(contract)
+    now = of_table(in_other_words)(before)
+    (problem,) = problems(before, now)
+    assert "that is a patch change and asks for version 1.2.4" in problem
+    assert problems(before, replace(now, version="1.2.4")) == []
 
 
 def test_the_greatest_change_decides(contract: Contract) -> None:

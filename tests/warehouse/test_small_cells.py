@@ -137,15 +137,17 @@ def _stage_concessions(con: duckdb.DuckDBPyConnection, late: frozenset[str]) -> 
         "(concession varchar, concession_name varchar)"
     )
     con.execute(
-        "create table staging.stg_ledger__deliveries "
-        "(source varchar, dataset varchar, period varchar, demo boolean)"
+        "create table intermediate.int_delivered_months "
+        "(concession varchar, month varchar, demo boolean)"
     )
-    _insert(con, "staging.stg_mappings__concessions", [(name, name) for name in CONCESSIONS])
+    # One is known by its OCPI server alone, so no mapping of requests names it.
+    named = [(name, name) for name in CONCESSIONS if name != "three"]
+    _insert(con, "staging.stg_mappings__concessions", named)
     months = {name: "2022-06" if name in late else MONTH for name in CONCESSIONS}
     _insert(
         con,
-        "staging.stg_ledger__deliveries",
-        [(name, f"{name}/sessions", month, False) for name, month in months.items()],
+        "intermediate.int_delivered_months",
+        [(name, month, False) for name, month in months.items()],
     )
 
 

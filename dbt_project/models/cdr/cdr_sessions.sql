@@ -49,7 +49,10 @@ final as (
     inner join details
         on
             sessions.delivery_id = details.delivery_id
-            and sessions.record_number = details.record_number
+            -- Not by its place: where a list moved while it was read, two records can have one.
+            and sessions.country_code = details.country_code
+            and sessions.party_id = details.party_id
+            and sessions.cdr_id = details.cdr_id
     inner join instructions
         on sessions.municipality_code = instructions.municipality_code
 )

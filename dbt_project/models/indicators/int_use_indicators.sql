@@ -1,13 +1,7 @@
 -- Of months that a concession delivered; of the region where each concession that has sessions of
 -- the month did: what came late with another month would be taken for all of it.
 with delivered as (
-    select
-        source as concession,
-        period as month,
-        bool_or(demo) as demo
-    from {{ ref('stg_ledger__deliveries') }}
-    where dataset = source || '/sessions'
-    group by source, period
+    select * from {{ ref('int_delivered_months') }}
 ),
 
 session_months as (
@@ -60,7 +54,7 @@ totals as (
     select
         'concession' as area_type,
         concessions.concession as area_code,
-        names.concession_name as area_name,
+        coalesce(names.concession_name, concessions.concession) as area_name,
         concessions.month,
         concessions.sessions,
         concessions.energy_kwh,
@@ -69,7 +63,8 @@ totals as (
         coalesce(suppressed.drivers, 0) as drivers,
         coalesce(suppressed.suppression, 'none') as suppression
     from concessions
-    inner join {{ ref('stg_mappings__concessions') }} as names
+    -- One that is known by its OCPI server alone has no name in a mapping.
+    left join {{ ref('stg_mappings__concessions') }} as names
         on concessions.concession = names.concession
     left join suppressed
         on

@@ -5,11 +5,7 @@ with session_months as (
 
 -- Months that a concession delivered: in these no session is a fact.
 delivered as (
-    select distinct
-        source as concession,
-        period as month
-    from {{ ref('stg_ledger__deliveries') }}
-    where dataset = source || '/sessions'
+    select * from {{ ref('int_delivered_months') }}
 ),
 
 operators as (

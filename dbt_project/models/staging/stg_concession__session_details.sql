@@ -6,7 +6,9 @@ with rows_staged as (
 final as (
     select
         delivery_id,
-        record_number,
+        country_code,
+        party_id,
+        cdr_id,
         session_id,
         token_type,
         auth_method,

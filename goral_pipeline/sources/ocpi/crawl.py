@@ -33,7 +33,14 @@ from typing import Literal
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from goral_pipeline.errors import DeliveryRejected, PermanentHttpError, TransientHttpError
-from goral_pipeline.http_session import FIRST_WAIT_SECONDS, HttpSession, Token, describe
+from goral_pipeline.http_session import (
+    FIRST_WAIT_SECONDS,
+    HttpSession,
+    Token,
+    describe,
+    place_of,
+    referred,
+)
 from goral_pipeline.landing import store
 from goral_pipeline.sources.asking import DEMO_HEADER, Answer, next_url, whole
 from goral_pipeline.sources.ocpi import envelope
@@ -522,7 +529,12 @@ def _following(url: str, header: str | None) -> str | None:
 
     for link in parse_header_links(header or ""):
         if "next" in link.get("rel", "").lower().split():
-            return next_url(url, link["url"])
+            following = referred(url, link["url"])
+            # Behind a proxy a server often takes itself for one of http. Of a link with an offset
+            # only that is read, so its host need but be the same.
+            if _offset_in(following) is not None and place_of(following)[1] == place_of(url)[1]:
+                return following
+            return next_url(url, following)
     return None
 
 
