@@ -286,6 +286,7 @@ def _staged(settings: Settings, ledger: Ledger, deliveries: list[Delivery]) -> l
     days = settings.staging_retention_days
     before = clock.now() - timedelta(days=days)
     by_id = {delivery.delivery_id: delivery for delivery in deliveries}
+    _check_drops_are_there(settings, ledger)
     kept = _Kept(settings, ledger, deliveries)
     out_of_use = ledger.out_of_use()
     found = []
@@ -343,6 +344,25 @@ class _Kept:
         if name in self._stagings or delivery_id in self._rejected:
             return True
         return f"staging/{dataset}/{name}" in self._named
+
+
+def _check_drops_are_there(settings: Settings, ledger: Ledger) -> None:
+    """Not to take a place that is not mounted, or a setting that is missing, for no drops.
+
+    Raises:
+        GoralError: when none of the drops that were published is where they are published.
+    """
+    published = {row["drop_id"] for row in ledger.drops()}
+    if published and not any(
+        upkeep.drops_of(settings, product)
+        for product in PRODUCTS.values()
+        if product.is_published(settings)
+    ):
+        raise GoralError(
+            f"none of {len(published)} published drops is where drops are published now, and what "
+            "they were made of has to stay: is the place mounted, and are GORAL_DROPS_URL and "
+            "GORAL_CDR_DROPS_URL set as they are for publishing?"
+        )
 
 
 def _named_by_drops(settings: Settings) -> set[str]:

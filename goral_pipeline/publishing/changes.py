@@ -173,12 +173,18 @@ def _by_key(
     now: Release,
 ) -> dict[str, Any]:
     """Rows added, removed and changed, by column and month."""
-    held = [{column.name for column in r.data[dataset].columns} for r in (before, now)]
+    held = [{c.name: c.type for c in release.data[dataset].columns} for release in (before, now)]
+
+    def sides(name: str) -> list[str]:
+        """A column of both; where it changed its type, as text."""
+        as_text = "" if held[0][name] == held[1][name] else "::varchar"
+        return [f"{side}.{_q(name)}{as_text}" for side in ("old", "new")]
+
     compared = [
         c.name for c in now.data[dataset].columns if c.name in held[0] and c.name not in key
     ]
-    differs = [f"old.{_q(name)} is distinct from new.{_q(name)}" for name in compared]
-    month = "month" if "month" in held[0] & held[1] else None
+    differs = [" is distinct from ".join(sides(name)) for name in compared]
+    month = "month" if "month" in held[0].keys() & held[1].keys() else None
     at = f"coalesce(new.{month}, old.{month})" if month else "''"
     any_differs = " or ".join(differs) or "false"
     # A key is never null, so where one is, that side of the join is not there.
@@ -194,7 +200,7 @@ def _by_key(
         f"""
         select {at}, {", ".join(f"count(*) filter ({condition})" for condition in counted)}
         from {of_old} as old full join {of_new} as new
-            on {" and ".join(f"old.{_q(name)} = new.{_q(name)}" for name in key)}
+            on {" and ".join(" = ".join(sides(name)) for name in key)}
         where {is_new} or {is_gone} or {any_differs}
         group by 1 order by 1
         """

@@ -6,6 +6,7 @@ the contracts. Does not belong here: what a contract may change (`versions`).
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -56,6 +57,12 @@ def contracts_of(place: verify.Place, below: str, made: Manifest) -> dict[str, C
     contracts, lacking = {}, []
     with TemporaryDirectory() as folder:
         for file in made.data:
+            # It becomes the name of a file here, and whoever made the drop chose it.
+            if not re.fullmatch("[a-z][a-z0-9_]{0,62}", file.dataset):
+                lacking.append(
+                    f"no contract: {file.path} is of {file.dataset!r}, which is no dataset"
+                )
+                continue
             name = f"{file.dataset}.odcs.yaml"
             path = Path(folder) / name
             try:

@@ -76,7 +76,12 @@ def publish(
         VerificationFailed: when what was written is not what should have been; the pointer stays.
         Overtaken: when another publisher was first; its drop stays.
     """
-    drops, on = product.open_store(settings), product.instructions(settings)
+    drops = product.open_store(settings)
+    with drops.reaching():
+        # Before anything is read that decides the drop: whoever moves the pointer after this is
+        # found out when it is moved here.
+        seen = drops.seen()
+    on = product.instructions(settings)
     left_out = incomplete(ledger, product)
     if left_out and not allow_incomplete:
         unknown = {d.dataset for d in ledger.deliveries()} - set(registry(settings.home_folder))
@@ -93,8 +98,6 @@ def publish(
         )
     wanted = product.inputs(settings, ledger, on)
     with drops.reaching():
-        # Seen first: whoever moves the pointer after this is found out when it is moved here.
-        seen = drops.seen()
         before = latest(drops)
         product.refuse_other(before)
         if before is None:
@@ -205,7 +208,7 @@ def fingerprint(
     product: Product, wanted: build.Inputs, left_out: list[str], on: list[Instruction]
 ) -> str:
     """Name of all that decides a drop's tables."""
-    parts = [product.name, wanted.fingerprint, *left_out, _lock_sha256() or "", *map(repr, on)]
+    parts = [product.name, wanted.fingerprint, *left_out, lock_sha256() or "", *map(repr, on)]
     for contract, _ in product.tables():
         parts.append(hashlib.sha256(contract.path.read_bytes()).hexdigest())
     deciding = (__file__, verify.__file__, manifest.__file__, changes.__file__, parquet.__file__)
@@ -214,7 +217,8 @@ def fingerprint(
     return hashlib.sha256("|".join(parts).encode()).hexdigest()
 
 
-def _lock_sha256() -> str | None:
+def lock_sha256() -> str | None:
+    """Hash of the lock that the program runs under; None where there is none."""
     return parquet.sha256(LOCK_FILE) if LOCK_FILE.is_file() else None
 
 
@@ -240,7 +244,7 @@ def draft(
         notice=manifest.DEMO_NOTICE if wanted.demo else "",
         status="demo" if wanted.demo else "provisional",
         code_version=__version__,
-        lock_sha256=_lock_sha256(),
+        lock_sha256=lock_sha256(),
         contracts={dataset: contract.version for dataset, contract in contracts.items()},
         deprecated=versions.deprecated(contracts, before.deprecated if before else {}),
         data=[],

@@ -99,6 +99,11 @@ def _check_can_be_final(before: Manifest, product: Product) -> None:
             f"{before.drop} cannot be final, for it was published without the newest delivery of "
             "these partitions:\n" + "\n".join(before.left_out)
         )
+    if before.lock_sha256 != drop.lock_sha256():
+        raise GoralError(
+            f"the program's libraries changed since {before.drop} was published, and a final drop "
+            "says which made it: publish anew, then release"
+        )
     now = {contract.dataset: contract.version for contract, _ in product.tables()}
     if before.contracts != now:
         raise GoralError(

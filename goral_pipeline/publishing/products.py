@@ -162,6 +162,12 @@ class _Kpi(Product):
         self, settings: Settings, wanted: build.Inputs, progress: Callable[[str], None]
     ) -> Iterator[duckdb.DuckDBPyConnection]:
         with open_tables(settings, settings.warehouse / build.FILE) as con:
+            # The file that is open stays what it is, whatever takes its name.
+            (built_of,) = con.execute("select fingerprint from main.build_info").fetchall()[0]
+            if built_of != wanted.fingerprint:
+                raise GoralError(
+                    "the warehouse was built anew while this drop was being made; publish again"
+                )
             yield con
 
     def make_anew(
@@ -197,7 +203,7 @@ class _Cdr(Product):
                 "GORAL_CDR_DROPS_URL (see docs/how-to/publish-single-sessions.md)"
             )
         own = store.open_store(settings, settings.cdr_drops_url, mode=durable.PRIVATE)
-        here, there = (f"{one.where.rstrip('/')}/" for one in (own, KPI.open_store(settings)))
+        here, there = (_one_spelling(one.where) for one in (own, KPI.open_store(settings)))
         if here.startswith(there) or there.startswith(here):
             raise SettingsError(
                 "GORAL_CDR_DROPS_URL is where figures are published, or one lies within the "
@@ -274,6 +280,17 @@ def open_tables(settings: Settings, path: Path) -> Iterator[duckdb.DuckDBPyConne
 
 def _tables(of: dict[str, Contract]) -> list[tuple[Contract, Table]]:
     return [(c, c.tables[0]) for c in of.values() if c.is_published]
+
+
+def _one_spelling(where: str) -> str:
+    """A place without what only says who asks, and by one of the names that Azure's has."""
+    kind, is_url, rest = where.partition("://")
+    if not is_url:
+        return f"{where.rstrip('/')}/"
+    host, *path = rest.rstrip("/").split("/")
+    if kind == "ssh":
+        host = host.rpartition("@")[2]
+    return "/".join([f"{'abfs' if kind in ('abfss', 'az') else kind}:/", host, *path, ""])
 
 
 def _no_instruction() -> SettingsError:

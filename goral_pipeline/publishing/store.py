@@ -79,8 +79,8 @@ class Store(ABC):
         yield
 
     def drops(self) -> list[str]:
-        """The ids of the releases there are, by name."""
-        folders = self.place.folders(RELEASES)
+        """The ids of the releases there are, by name; of what is on its way none."""
+        folders = [name for name in self.place.folders(RELEASES) if not name.startswith(".")]
         return [name for name in folders if self.place.size(f"{RELEASES}/{name}/{MANIFEST}")]
 
 
@@ -216,6 +216,8 @@ class RemoteStore(Store):
             shutil.rmtree(folder, ignore_errors=True)
 
     def _folder_here(self, drop: str) -> Path:
+        # Who only loads drops publishes none, and sweeps nowhere else.
+        durable.sweep(self.workplace)
         durable.make_folder(self.workplace, durable.PRIVATE)
         return durable.make_folder(durable.temporary_beside(self.workplace / drop))
 

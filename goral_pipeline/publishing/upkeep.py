@@ -74,6 +74,8 @@ def prune(
         raise GoralError("at least one drop has to be kept")
     drops = product.open_store(settings)
     with drops.reaching():
+        if not dry_run:
+            drops.sweep()
         listed = _listed(drops, product)
         latest = next((one.made for one in listed if one.is_latest), None)
         stay = {made.drop for made in _followed(latest, [one.made for one in listed])[:keep]}
@@ -87,8 +89,6 @@ def prune(
         ]
         for made in [] if dry_run else old:
             drops.remove(made.drop)
-        if not dry_run:
-            drops.sweep()
     return old
 
 

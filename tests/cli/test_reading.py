@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 from collections import Counter
 from datetime import datetime
@@ -245,6 +246,18 @@ def test_the_list_of_drops(main: Main, home: Path, demo: Demo) -> None:
     shown = main("drop", "list").out.splitlines()
     assert shown[0].split()[:3] == ["drop", "sequence", "latest"]
     assert shown[1].split()[:3] == [demo.drop, "1", "True"]
+
+
+def test_what_a_killed_publisher_left_is_no_drop_and_goes_with_pruning(
+    main: Main, demo_drops: Path, demo: Demo
+) -> None:
+    left = demo_drops / "releases" / f".tmp-{2**22 + 1}-killed"
+    shutil.copytree(demo.release, left)
+    assert [one["drop"] for one in json.loads(main("drop", "list", "--json").out)] == [demo.drop]
+    assert main("drop", "prune", "--dry-run").code == 0
+    assert left.exists()
+    assert main("drop", "prune").code == 0
+    assert not left.exists()
 
 
 def test_the_list_shows_the_others_where_one_cannot_be_read(

@@ -8,6 +8,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import settings as effort
@@ -107,6 +108,25 @@ def test_rows_are_told_by_key_column_and_month(tmp_path: Path) -> None:
     assert (told.added, told.removed, told.changed) == (1, 1, 1)
     assert told.columns == {"charge_points": 1}
     assert told.months == {"2022-11": 2, "2022-12": 1}
+
+
+def test_a_column_and_a_key_of_another_type_are_compared_as_text(tmp_path: Path) -> None:
+    made = [release(tmp_path / name, {CHARGE_POINTS: BEFORE}) for name in "ab"]
+    path = made[1].path(CHARGE_POINTS)
+    table = pq.read_table(path)
+    for name, of_type in (("charge_points", pa.string()), ("source", pa.large_binary())):
+        place = table.schema.get_field_index(name)
+        values = table[name].cast(of_type)
+        if name == "charge_points":
+            values = pa.chunked_array([["many", *values.to_pylist()[1:]]])
+        table = table.set_column(place, name, values)
+    pq.write_table(table, path)
+    (file,) = made[1].data.values()
+    columns = manifest.columns_of(table.schema)
+    now = replace(made[1].made, data=[replace(file, columns=columns, content_hash="other")])
+    (told,) = compared(made[0], replace(made[1], made=now)).tables
+    assert (told.added, told.removed, told.changed) == (0, 0, 1)
+    assert told.columns == {"charge_points": 1}
 
 
 def test_the_first_drop_adds_every_row(tmp_path: Path) -> None:

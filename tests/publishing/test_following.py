@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow.parquet as pq
@@ -131,6 +132,39 @@ def test_of_two_publishers_one_is_told_that_it_was_overtaken(
     made = latest(settings)
     assert made.previous
     assert made.previous.drop == won[0]
+
+
+def test_who_read_older_inputs_does_not_publish_over_a_newer_drop(
+    settings: Settings, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    won: list[str] = []
+    really = drop.incomplete
+
+    def while_another_publishes(*of: Any) -> list[str]:
+        if not won:
+            won.append("")
+            won[0] = follow(settings, ledger, monkeypatch, "other")
+        return really(*of)
+
+    monkeypatch.setattr(drop, "incomplete", while_another_publishes)
+    with pytest.raises(Overtaken):
+        follow(settings, ledger, monkeypatch, "mine")
+    assert latest(settings).drop == won[0]
+
+
+def test_a_warehouse_that_is_built_anew_meanwhile_is_not_published(
+    settings: Settings, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = latest(settings)
+
+    def then_built_anew(*of: Any, **named: Any) -> None:
+        with duckdb.connect(str(settings.warehouse / build.FILE)) as con:
+            con.execute("update main.build_info set fingerprint = 'another'")
+
+    monkeypatch.setattr(drop, "_refuse_demo_after_real", then_built_anew)
+    with pytest.raises(GoralError, match="was built anew while this drop was being made"):
+        follow(settings, ledger, monkeypatch, "mine")
+    assert latest(settings) == before
 
 
 # ── versions ─────────────────────────────────────────────────────────────────────────────────────
@@ -274,6 +308,19 @@ def test_an_incomplete_drop_is_never_final(real: Settings, ledger: Ledger, tmp_p
     with pytest.raises(GoralError, match="without the newest delivery") as refusal:
         finalise.release(real, ledger)
     assert f"{REQUESTS} 2022-06: " in str(refusal.value)
+
+
+def test_a_drop_of_other_libraries_is_published_anew_before_it_is_final(
+    real: Settings, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(drop, "lock_sha256", lambda: "another")
+        with pytest.raises(GoralError, match="publish anew, then release"):
+            finalise.release(real, ledger)
+        drop.publish(real, ledger)
+        made = finalise.release(real, ledger)
+    assert latest(real).drop == made.drop
+    assert (latest(real).status, latest(real).lock_sha256) == ("final", "another")
 
 
 def test_a_damaged_drop_is_never_final(real: Settings, ledger: Ledger) -> None:

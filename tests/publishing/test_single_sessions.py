@@ -111,6 +111,17 @@ def test_each_product_has_a_place_of_its_own(
     monkeypatch.setenv("GORAL_CDR_DROPS_URL", f"{settings.drops}/sessions")
     with pytest.raises(SettingsError, match="or one lies within the other"):
         drop.publish(Settings.load(), ledger, CDR)
+    for figures, sessions in (
+        ("abfs://drops/goral", "az://drops/goral/sessions"),
+        ("abfss://drops", "abfs://drops/"),
+        ("ssh://host/drops/figures", "ssh://ndw@host/drops"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(verify, "Remote", lambda url: None)
+            patch.setenv("GORAL_DROPS_URL", figures)
+            patch.setenv("GORAL_CDR_DROPS_URL", sessions)
+            with pytest.raises(SettingsError, match="or one lies within the other"):
+                CDR.open_store(Settings.load())
     # By another name for the same place, too.
     other = tmp_path / "link"
     shutil.copytree(settings.drops, other)

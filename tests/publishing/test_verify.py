@@ -18,7 +18,7 @@ import pytest
 from goral_pipeline.errors import GoralError, VerificationFailed
 from goral_pipeline.publishing import manifest, upkeep, verify
 from goral_pipeline.publishing.manifest import Manifest
-from tests.conftest import Demo
+from tests.conftest import Demo, every_file
 
 CHARGE_POINTS = "mart_charge_points/mart_charge_points.parquet"
 MUNICIPALITIES = "dim_municipality/dim_municipality.parquet"
@@ -441,6 +441,17 @@ def test_no_contract(demo_drops: Path, release: Path) -> None:
     assert problems(demo_drops) == [
         "no contract: mart_charge_points has none in the drop (FileNotFoundError)"
     ]
+
+
+@pytest.mark.parametrize("dataset", ["/absolute", "../../above", "", "a b", "A"])
+def test_a_dataset_that_is_none_makes_no_file(
+    demo_drops: Path, tmp_path: Path, dataset: str
+) -> None:
+    with manifest_of(demo_drops) as said:
+        said["data"][0]["dataset"] = dataset
+    before = sorted(every_file(tmp_path))
+    assert any("which is no dataset" in one for one in problems(demo_drops))
+    assert sorted(every_file(tmp_path)) == before
 
 
 @pytest.mark.parametrize(

@@ -142,6 +142,18 @@ def test_a_drop_that_cannot_be_read_keeps_all_that_is_staged_and_is_told(
     assert staged_folder(settings, superseded).is_dir()
 
 
+def test_drops_that_are_not_where_they_were_keep_all_that_is_staged_and_are_told(
+    settings: Settings, ledger: Ledger, at: At, superseded: Current
+) -> None:
+    ledger.add_drop("2022-07-a", "0" * 64, "f", False)
+    at(100 + DAYS + 1)
+    (problem,) = retention.apply(settings, ledger).problems
+    assert "none of 1 published drops is where drops are published now" in problem
+    assert staged_folder(settings, superseded).is_dir()
+    publish(settings, superseded)
+    assert not retention.apply(settings, ledger).problems
+
+
 def test_what_was_never_in_use_goes_by_its_age(
     settings: Settings, ledger: Ledger, at: At, take: Take
 ) -> None:

@@ -7,20 +7,31 @@ with locations as (
     select * from {{ ref('stg_ocpi__locations') }}
 ),
 
+newest_lists as (
+    select
+        concession,
+        max(month) as month
+    from locations
+    group by concession
+),
+
 ranked as (
     select
-        *,
-        max(month) over (partition by concession) as newest_month,
+        locations.*,
         row_number() over (
-            partition by country_code, party_id, location_id
-            order by month desc, concession asc
+            partition by locations.country_code, locations.party_id, locations.location_id
+            order by locations.month desc, locations.concession asc
         ) as list_rank
     from locations
+    inner join newest_lists
+        on
+            locations.concession = newest_lists.concession
+            and locations.month = newest_lists.month
 ),
 
 listed as (
     select * from ranked
-    where list_rank = 1 and month = newest_month
+    where list_rank = 1
 ),
 
 places as (
