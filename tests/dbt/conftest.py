@@ -16,6 +16,7 @@ import yaml
 
 DBT_PROJECT = Path(__file__).parents[2] / "dbt_project"
 Row = dict[str, Any]
+SINGLE_SESSIONS = ("--select=+tag:cdr", "--indirect-selection=cautious")
 NO_UNIT_TESTS = "--exclude-resource-type=unit_test"
 ARNHEM, ZWOLLE, VEENENDAAL, AMSTERDAM = "GM0202", "GM0193", "GM0345", "GM0363"
 with (DBT_PROJECT / "seeds" / "municipalities.csv").open() as _file:
@@ -86,7 +87,9 @@ class Builder:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def build(self, *arguments: str, **tables: list[Row]) -> Warehouse:
+    def build(
+        self, *arguments: str, single_sessions: bool = False, **tables: list[Row]
+    ) -> Warehouse:
         """Stage the rows, each as a table of that name, and run `dbt build`."""
         # One path for all: another would make dbt parse the project anew.
         path = self._folder / "goral.duckdb"
@@ -113,7 +116,7 @@ class Builder:
                 str(Path(sys.executable).parent / "dbt"),
                 "--no-use-colors",
                 "build",
-                "--exclude=tag:cdr",
+                *(SINGLE_SESSIONS if single_sessions else ["--exclude=tag:cdr"]),
                 *arguments,
                 f"--project-dir={DBT_PROJECT}",
                 f"--profiles-dir={DBT_PROJECT}",

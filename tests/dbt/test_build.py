@@ -64,6 +64,14 @@ def test_builds_without_any_delivery(builder: Builder) -> None:
         assert warehouse.rows(f"select count(*) from marts.{empty}") == [(0,)]
 
 
+def test_the_tables_of_single_sessions_build_without_any_delivery(builder: Builder) -> None:
+    warehouse = builder.build(single_sessions=True)
+    assert warehouse.failed() == set(), warehouse.output
+    assert warehouse.results["a_place_in_a_delivery_is_no_key"] == "pass"
+    assert warehouse.results["a_location_is_taken_from_the_newest_list_that_has_it"] == "pass"
+    assert warehouse.rows("select count(*) from cdr.cdr_sessions") == [(0,)]
+
+
 def test_schemas_are_named_plainly(full: Warehouse) -> None:
     found = full.rows(
         "select table_schema, count(*) > 0 from information_schema.tables group by 1 order by 1"
