@@ -42,11 +42,6 @@ def doubts(
     if contract.is_snapshot:
         return []
     found = []
-    now, before = rows
-    if now < FEWEST_LEFT * before:
-        found.append(
-            f"{now} rows took the place of {before}: a delivery is all of its {contract.partition}"
-        )
     if same_content:
         found.append(f"the same content is in use for {_some(same_content)}")
     if months and contract.partition == "month":
@@ -55,6 +50,11 @@ def doubts(
             found.append(f"no row is of {partition}: they are of {_range(months)}")
         if later := [month for month in months if month > partition]:
             found.append(f"there are rows of after {partition}: of {_range(later)}")
+    now, before = rows
+    if now < FEWEST_LEFT * before:
+        found.append(
+            f"{now} rows took the place of {before}: a delivery is all of its {contract.partition}"
+        )
     return found
 
 

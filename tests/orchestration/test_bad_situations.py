@@ -142,10 +142,13 @@ def test_a_delivery_of_another_month_is_doubted_and_says_of_which(
     settings: Settings, ledger: Ledger, tmp_path: Path
 ) -> None:
     result = deliver(settings, ledger, "2022-08", workbook(tmp_path, "05-06-2022", "06-07-2022"))
-    assert result.doubts == ("no row is of 2022-08: they are of 2022-06 to 2022-07",)
+    assert result.doubts == (
+        "no row is of 2022-08: they are of 2022-06 to 2022-07",
+        "2 rows took the place of 629: a delivery is all of its month",
+    )
     assert "doubtful: no row is of 2022-08" in ingestion.in_words(result)
     later = deliver(settings, ledger, "2022-06", workbook(tmp_path, "05-06-2022", "07-09-2022"))
-    assert later.doubts == ("there are rows of after 2022-06: of 2022-09",)
+    assert later.doubts[0] == "there are rows of after 2022-06: of 2022-09"
 
 
 @pytest.mark.slow
