@@ -286,7 +286,6 @@ def _staged(settings: Settings, ledger: Ledger, deliveries: list[Delivery]) -> l
     days = settings.staging_retention_days
     before = clock.now() - timedelta(days=days)
     by_id = {delivery.delivery_id: delivery for delivery in deliveries}
-    _check_drops_are_there(settings, ledger)
     kept = _Kept(settings, ledger, deliveries)
     out_of_use = ledger.out_of_use()
     found = []
@@ -332,7 +331,7 @@ class _Kept:
         current = ledger.current()
         self._stagings = {one.staging_id for one in current}
         self._deliveries = {one.delivery.delivery_id for one in current}
-        self._named = _named_by_drops(settings)
+        self._named = _named_by_drops(settings, ledger)
         newest = {(one.dataset, one.partition): one for one in deliveries}
         self._rejected = {d.delivery_id for d in newest.values() if d.state == "rejected"}
 
@@ -346,33 +345,29 @@ class _Kept:
         return f"staging/{dataset}/{name}" in self._named
 
 
-def _check_drops_are_there(settings: Settings, ledger: Ledger) -> None:
-    """Not to take a place that is not mounted, or a setting that is missing, for no drops.
+def _named_by_drops(settings: Settings, ledger: Ledger) -> set[str]:
+    """Folders of the staged files that the drops there are were made from, below GORAL_HOME.
 
     Raises:
-        GoralError: when none of the drops that were published is where they are published.
+        GoralError: when drops were published and none is there: a place that is not mounted, or a
+            setting that is missing, is not to be taken for no drops.
     """
-    published = {row["drop_id"] for row in ledger.drops()}
-    if published and not any(
-        upkeep.drops_of(settings, product)
+    drops = [
+        one.made
         for product in PRODUCTS.values()
         if product.is_published(settings)
-    ):
+        for one in upkeep.drops_of(settings, product)
+    ]
+    if not drops and (published := ledger.drops()):
         raise GoralError(
             f"none of {len(published)} published drops is where drops are published now, and what "
             "they were made of has to stay: is the place mounted, and are GORAL_DROPS_URL and "
             "GORAL_CDR_DROPS_URL set as they are for publishing?"
         )
-
-
-def _named_by_drops(settings: Settings) -> set[str]:
-    """Folders of the staged files that the drops there are were made from, below GORAL_HOME."""
     return {
         PurePosixPath(file["path"]).parent.as_posix()
-        for product in PRODUCTS.values()
-        if product.is_published(settings)
-        for one in upkeep.drops_of(settings, product)
-        for file in one.made.staged_files
+        for made in drops
+        for file in made.staged_files
     }
 
 

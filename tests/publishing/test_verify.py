@@ -443,6 +443,20 @@ def test_no_contract(demo_drops: Path, release: Path) -> None:
     ]
 
 
+def test_a_storage_that_refuses_is_not_a_bad_drop(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class NoCredentials(Exception):
+        """As those of a storage's library, which are of no built-in kind."""
+
+    def refuse(url: str) -> verify.Place:
+        raise NoCredentials("none found")
+
+    monkeypatch.setattr(verify, "place", refuse)
+    assert verify.main(["s3://drops/goral"]) == 2
+    assert capsys.readouterr().err == "s3://drops/goral cannot be read: NoCredentials: none found\n"
+
+
 @pytest.mark.parametrize("dataset", ["/absolute", "../../above", "", "a b", "A"])
 def test_a_dataset_that_is_none_makes_no_file(
     demo_drops: Path, tmp_path: Path, dataset: str
