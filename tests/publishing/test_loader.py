@@ -581,7 +581,7 @@ def test_hostile_names_are_names(drops: Path, url: str, query: Query) -> None:
     drop = "d'; drop table public.kept; --"
     marts = {
         name: Mart("1.0.0", columns, [[row]], description="'; drop table public.kept; --")
-        for name in (names[0], "select", "%s {}")
+        for name in ("select", "user")
     }
     write_drop(drops, drop, 1, marts)
     load(drops, url, schema='s"; drop table public.kept; --')
@@ -590,6 +590,20 @@ def test_hostile_names_are_names(drops: Path, url: str, query: Query) -> None:
         view = sql.Identifier('s"; drop table public.kept; --', name)
         assert query(sql.SQL("select * from {}").format(view)) == [tuple(row.values())]
     assert not load(drops, url, schema='s"; drop table public.kept; --').is_new
+
+
+@pytest.mark.parametrize(
+    "name", ['x"; drop table public.kept; --', "%s {}", "Mart", "ë", "mart-2", "m" * 64]
+)
+def test_what_can_be_no_dataset_is_refused(drops: Path, url: str, query: Query, name: str) -> None:
+    marts = {"mart": Mart("1.0.0", [MONTH, POINTS], [[{"month": "2022-11", "points": 1}]])}
+    write_drop(drops, "first", 1, marts | {name: marts["mart"]})
+    with pytest.raises(VerificationFailed) as told:
+        load(drops, url)
+    (problem,) = told.value.problems
+    assert problem.startswith("no contract: ")
+    assert problem.endswith(f"is of {name!r}, which is no dataset")
+    assert everything(query) == {"relations": []}
 
 
 @pytest.mark.parametrize(
