@@ -20,8 +20,8 @@ INSTALLED := $(VENV)/.goral-installed
 MANIFEST := dbt_project/target/manifest.json
 # In full: seeds are found by the path they were parsed under.
 DBT := --project-dir $(CURDIR)/dbt_project --profiles-dir $(CURDIR)/dbt_project
-# As a run will have it, so that what is parsed here serves there.
-BUILDING := GORAL_WAREHOUSE_BUILD="$(GORAL_HOME)/warehouse/building.duckdb"
+# As a run has it, so that what is parsed here serves there.
+BUILDING := GORAL_WAREHOUSE_BUILD=building.duckdb
 # Its templater is dbt, which connects to the warehouse it would build: to none, here.
 SQLFLUFF := GORAL_WAREHOUSE_BUILD=:memory: $(BIN)/sqlfluff
 # What dbt's manifest is made from.

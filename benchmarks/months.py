@@ -189,16 +189,17 @@ def ingest(home: Path, month: str, datasets: Sequence[str]) -> None:
 def start(home: Path) -> None:
     """What a run takes whatever it does: loading Dagster, the assets, and dbt's own start."""
     settings = _settings(home)
-    from goral_pipeline.orchestration.build import DBT, build_defs
-    from goral_pipeline.settings import DBT_PROJECT
-    from goral_pipeline.warehouse import build
+    from goral_pipeline.orchestration.build import build_defs
+    from goral_pipeline.warehouse import build, dbt_command
 
     build_defs(settings=settings)
-    folders = ("--project-dir", DBT_PROJECT, "--profiles-dir", DBT_PROJECT)
     target = ("--target-path", settings.dbt_target)
     subprocess.run(
-        [DBT, "--quiet", "list", "--resource-type", "seed", *folders, *target],
-        env=os.environ | build.dbt_environment(settings),
+        [
+            *(dbt_command.DBT, "--quiet", "list", "--resource-type", "seed"),
+            *(*dbt_command.PROJECT, *target),
+        ],
+        env=os.environ | dbt_command.environment(settings, build.building_file(settings)),
         stdout=subprocess.DEVNULL,
         check=True,
     )

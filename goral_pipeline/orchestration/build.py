@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from importlib import metadata
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -32,6 +31,7 @@ from goral_pipeline.orchestration.operations import (
 from goral_pipeline.orchestration.warehouse_assets import MANIFEST, warehouse_assets
 from goral_pipeline.settings import DBT_PROJECT
 from goral_pipeline.sources import contracts
+from goral_pipeline.warehouse import dbt_command
 
 if TYPE_CHECKING:
     from goral_pipeline.settings import Settings
@@ -46,7 +46,6 @@ PUBLISHING_JOB = "publish"
 HEALTH_JOB = "look_after_sources"
 MADE = ("target", "logs", "dbt_packages")
 """Folders in the dbt project that dbt makes."""
-DBT = Path(sys.executable).with_name("dbt")
 
 
 class _Dbt(DbtCliResource):
@@ -129,7 +128,9 @@ def _jobs(settings: Settings) -> tuple[dict[Partition, Any], Any]:
 def dbt_resource() -> DbtCliResource:
     """The dbt of this environment, on this project."""
     return _Dbt(
-        project_dir=str(DBT_PROJECT), profiles_dir=str(DBT_PROJECT), dbt_executable=str(DBT)
+        project_dir=str(DBT_PROJECT),
+        profiles_dir=str(DBT_PROJECT),
+        dbt_executable=str(dbt_command.DBT),
     )
 
 
@@ -146,9 +147,11 @@ def ensure_manifest() -> None:
     try:
         done = subprocess.run(
             [
-                *(DBT, "parse", "--quiet", "--target-path", folder),
-                *("--project-dir", DBT_PROJECT, "--profiles-dir", DBT_PROJECT),
+                *(dbt_command.DBT, "parse", "--quiet", *dbt_command.PROJECT),
+                *("--target-path", folder),
             ],
+            # No file: it is not opened to parse what it will hold.
+            env=os.environ | {dbt_command.BUILD_VARIABLE: str(DBT_PROJECT / dbt_command.BUILDING)},
             capture_output=True,
             text=True,
             check=False,

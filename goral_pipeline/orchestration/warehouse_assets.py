@@ -25,7 +25,7 @@ from goral_pipeline.orchestration.telling import teller
 from goral_pipeline.orchestration.vanished import mark_process
 from goral_pipeline.settings import DBT_PROJECT, Settings
 from goral_pipeline.sources import contracts
-from goral_pipeline.warehouse import SINGLE_SESSIONS
+from goral_pipeline.warehouse import SINGLE_SESSIONS, dbt_command
 
 PLACEMENT_KEY = dg.AssetKey(["staging", "derived", "location_municipality"])
 DROP_KEY = dg.AssetKey(["publishing", "drop"])
@@ -161,10 +161,11 @@ def warehouse_assets(settings: Settings) -> list[dg.AssetsDefinition | dg.AssetS
             return
         teller(context)("building the warehouse with dbt")
         with build.one_builder(settings):
-            os.environ |= build.dbt_environment(settings)
             building = build.prepare(settings, wanted, onto=settings.warehouse / build.FILE)
+            os.environ |= dbt_command.environment(settings, building)
+            dbt_command.lend_parsed_project(settings.dbt_target)
             invocation = dbt.cli(
-                list(build.DBT_BUILD),
+                list(dbt_command.BUILD),
                 context=context,
                 # Kept between runs, so that dbt takes in only what changed of its project.
                 target_path=settings.dbt_target,

@@ -20,7 +20,7 @@ from goral_pipeline.errors import GoralError, SettingsError
 from goral_pipeline.landing.ledger import Current, Ledger
 from goral_pipeline.publishing import instructions, manifest, store
 from goral_pipeline.publishing.manifest import Instruction, Manifest
-from goral_pipeline.warehouse import apart, build, placement
+from goral_pipeline.warehouse import apart, build, dbt_command, placement
 
 if TYPE_CHECKING:
     import duckdb
@@ -237,7 +237,7 @@ class _Cdr(Product):
     ) -> Iterator[duckdb.DuckDBPyConnection]:
         workplace = durable.make_folder(settings.publishing, durable.PRIVATE)
         with TemporaryDirectory(dir=workplace, prefix=durable.temporary_prefix()) as folder:
-            path = Path(folder) / build.FILE
+            path = Path(folder) / dbt_command.BUILDING
             progress("making the tables of single sessions with dbt")
             apart.build_single_sessions(settings, wanted, path)
             with open_tables(settings, path) as con:

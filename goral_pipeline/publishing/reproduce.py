@@ -18,6 +18,7 @@ from goral_pipeline.landing.ledger import Current, Ledger
 from goral_pipeline.publishing import drop, finalise, products, store, upkeep
 from goral_pipeline.publishing.manifest import Manifest
 from goral_pipeline.publishing.products import KPI, Product
+from goral_pipeline.warehouse import dbt_command
 
 if TYPE_CHECKING:
     import duckdb
@@ -69,7 +70,7 @@ def reproduce(
     pointed = _staged(settings, ledger, made)
     workplace = durable.make_folder(settings.publishing, durable.PRIVATE)
     with TemporaryDirectory(dir=workplace, prefix=durable.temporary_prefix()) as folder:
-        path = Path(folder) / "goral.duckdb"
+        path = Path(folder) / dbt_command.BUILDING
         progress(f"building the tables of {made.drop} from {len(made.staged_files)} staged files")
         wanted = product.make_anew(settings, ledger, pointed, made.instructions, path)
         again = store.FolderStore(Path(folder) / "drops")

@@ -9,21 +9,21 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from datetime import date, datetime, time, timedelta
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from goral_pipeline.clock import PROGRAMME_ZONE
 from goral_pipeline.errors import GoralError
-from goral_pipeline.settings import DBT_PROJECT
-from goral_pipeline.warehouse import SINGLE_SESSIONS, build, placement
+from goral_pipeline.warehouse import SINGLE_SESSIONS, build, dbt_command, placement
+from goral_pipeline.warehouse.dbt_command import BUILD, PROJECT
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from goral_pipeline.landing.ledger import Current, Ledger
     from goral_pipeline.settings import Settings
 
-DBT = Path(sys.executable).with_name("dbt")
 LAST_LINES = 40
 
 
@@ -54,7 +54,8 @@ def build_of(
     wanted = build.inputs(settings, ledger, pointed)
     with build.one_builder(settings):
         build.prepare(settings, wanted)
-        _run_dbt(settings, "--exclude", SINGLE_SESSIONS)
+        file = build.building_file(settings)
+        _run_dbt(settings, file, settings.dbt_target, "--exclude", SINGLE_SESSIONS)
         build.swap_in(settings, wanted, goal)
     return wanted
 
@@ -72,25 +73,15 @@ def build_single_sessions(settings: Settings, wanted: build.Inputs, goal: Path) 
     # Only tests of what is built: others look at tables that are not there.
     cautious = ("--indirect-selection", "cautious")
     selection = ("--select", f"+{SINGLE_SESSIONS}", *cautious)
-    _run_dbt(settings, *selection, building=goal, target=goal.parent / "dbt")
+    _run_dbt(settings, goal, goal.parent / "dbt", *selection)
 
 
-def _run_dbt(
-    settings: Settings,
-    *selection: str,
-    building: Path | None = None,
-    target: Path | None = None,
-) -> None:
-    target = target or settings.dbt_target
-    own = build.dbt_environment(settings, building) | {"DBT_LOG_PATH": str(target)}
+def _run_dbt(settings: Settings, file: Path, target: Path, *selection: str) -> None:
+    dbt_command.lend_parsed_project(target)
+    written = ("--target-path", target, "--log-path", target)
     done = subprocess.run(
-        [
-            *(DBT, *build.DBT_BUILD, "--quiet"),
-            *("--project-dir", DBT_PROJECT, "--profiles-dir", DBT_PROJECT),
-            *("--target-path", target),
-            *selection,
-        ],
-        env=os.environ | own,
+        [dbt_command.DBT, *BUILD, "--quiet", *PROJECT, *written, *selection],
+        env=os.environ | dbt_command.environment(settings, file),
         capture_output=True,
         text=True,
         check=False,

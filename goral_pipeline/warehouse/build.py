@@ -36,7 +36,7 @@ from goral_pipeline.landing.ledger import Current, Ledger
 from goral_pipeline.settings import DBT_PROJECT
 from goral_pipeline.sources import concessions, contracts
 from goral_pipeline.staging import worker
-from goral_pipeline.warehouse import placement
+from goral_pipeline.warehouse import dbt_command, placement
 
 if TYPE_CHECKING:
     import duckdb
@@ -44,13 +44,7 @@ if TYPE_CHECKING:
     from goral_pipeline.settings import Settings
 
 FILE = "goral.duckdb"
-BUILDING = "building.duckdb"
-# One fixed name: dbt takes the whole project in again whenever a path of its profile changes.
-BUILD_VARIABLE = "GORAL_WAREHOUSE_BUILD"
 DBT_FILES = ("*.sql", "*.yml", "*.csv", "*.py", "*.md")
-# Unit tests try the SQL on rows of their own: once a change of it, not once a build.
-DBT_BUILD = ("build", "--exclude-resource-type", "unit_test")
-PARSED = "partial_parse.msgpack"
 SCHEMAS_OF_THE_BUILD = ("staging", "staged")
 SESSION_MONTHS = "intermediate.int_session_month_deliveries"
 BUILT_ON = (
@@ -250,6 +244,11 @@ def unreadable(path: Path, error: Exception) -> GoralError:
     )
 
 
+def building_file(settings: Settings) -> Path:
+    """The file that dbt fills, before it is the warehouse."""
+    return settings.warehouse / dbt_command.BUILDING
+
+
 @contextmanager
 def one_builder(settings: Settings) -> Iterator[None]:
     """Let one process build at a time; a second one is told so.
@@ -291,12 +290,11 @@ def prepare(
             f"{len(lost)} staged files are gone, {lost[0]} the first; `goral run --no-fetch` over "
             "their months stages them again from landing"
         )
-    path = at or settings.warehouse / BUILDING
+    path = at or building_file(settings)
     _remove(path)
     if at is None:
         # What the plausibility is judged with loads while dbt is at work.
         worker.load_early()
-        _lend_parsed_project(settings)
     held = _build_on(onto, path, wanted) if onto else {}
     files = _by_delivery((f.delivery_id, f.relation, f.path, f.sha256) for f in wanted.files)
     deliveries = tuple(
@@ -332,7 +330,7 @@ def swap_in(settings: Settings, wanted: Inputs, goal: Path | None = None) -> Pat
     """
     import duckdb
 
-    path = settings.warehouse / BUILDING
+    path = building_file(settings)
     goal = goal or settings.warehouse / FILE
     found = _judge(settings, path)
     with duckdb.connect(str(path)) as con:
@@ -368,17 +366,6 @@ def swap_in(settings: Settings, wanted: Inputs, goal: Path | None = None) -> Pat
     durable.flush_file(path)
     durable.put(path, goal)
     return goal
-
-
-def dbt_environment(settings: Settings, building: Path | None = None) -> dict[str, str]:
-    """What dbt's profile reads from the environment."""
-    return {
-        BUILD_VARIABLE: str(building or settings.warehouse / BUILDING),
-        "GORAL_DUCKDB_MEMORY_LIMIT": settings.duckdb_memory_limit,
-        "GORAL_DUCKDB_THREADS": str(settings.duckdb_threads),
-        "DBT_USE_COLORS": "false",
-        "DBT_LOG_PATH": str(settings.dbt_target),
-    }
 
 
 def is_up_to_date(settings: Settings, wanted: Inputs) -> bool:
@@ -430,14 +417,6 @@ def _by_delivery(
     for delivery_id, relation, path, sha256 in files:
         found.setdefault(delivery_id, set()).add((relation, path, sha256))
     return found
-
-
-def _lend_parsed_project(settings: Settings) -> None:
-    """Start from what `make install` parsed of the project, if dbt has nothing here yet."""
-    own, installed = (folder / PARSED for folder in (settings.dbt_target, DBT_PROJECT / "target"))
-    if installed.is_file() and not own.exists():
-        durable.make_folder(own.parent)
-        durable.write_bytes(own, installed.read_bytes())
 
 
 def _remove(path: Path) -> None:

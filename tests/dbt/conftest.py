@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,8 @@ from typing import Any
 import duckdb
 import pytest
 import yaml
+
+from goral_pipeline.warehouse import dbt_command
 
 DBT_PROJECT = Path(__file__).parents[2] / "dbt_project"
 Row = dict[str, Any]
@@ -71,7 +72,7 @@ class Warehouse:
         shutil.copyfile(self.path, copy)
         # Under the name that dbt built it by.
         with duckdb.connect() as con:
-            con.execute(f"attach '{copy}' as goral")
+            con.execute(f"attach '{copy}' as building")
             for change in changes:
                 con.execute(change)
             return con.execute((self.compiled / f"{test}.sql").read_text()).fetchall()
@@ -91,10 +92,10 @@ class Builder:
         self, *arguments: str, single_sessions: bool = False, **tables: list[Row]
     ) -> Warehouse:
         """Stage the rows, each as a table of that name, and run `dbt build`."""
-        # One path for all: another would make dbt parse the project anew.
-        path = self._folder / "goral.duckdb"
-        for old in self._folder.glob("goral.duckdb*"):
+        path = self._folder / dbt_command.BUILDING
+        for old in self._folder.glob(f"{dbt_command.BUILDING}*"):
             old.unlink()
+        dbt_command.lend_parsed_project(self._folder / "target")
         columns = _columns()
         tables.setdefault("concessions", CONCESSIONS)
         number = len(list(self._folder.glob("built-*")))
@@ -113,17 +114,16 @@ class Builder:
                 )
         done = subprocess.run(
             [
-                str(Path(sys.executable).parent / "dbt"),
+                str(dbt_command.DBT),
                 "--no-use-colors",
                 "build",
                 *(SINGLE_SESSIONS if single_sessions else ["--exclude=tag:cdr"]),
                 *arguments,
-                f"--project-dir={DBT_PROJECT}",
-                f"--profiles-dir={DBT_PROJECT}",
+                *dbt_command.PROJECT,
                 f"--target-path={self._folder / 'target'}",
                 f"--log-path={self._folder / 'logs'}",
             ],
-            env={**os.environ, "GORAL_WAREHOUSE_BUILD": str(path)},
+            env={**os.environ, dbt_command.BUILD_VARIABLE: str(path)},
             capture_output=True,
             text=True,
             check=False,

@@ -559,42 +559,42 @@ def test_logistics_of_the_region_s_business_parks(four: Warehouse) -> None:
     [
         (
             "charge_points_agree",
-            "update goral.marts.indicator_values set value = value + 1 where dimensions = "
+            "update building.marts.indicator_values set value = value + 1 where dimensions = "
             """'{"source":"vattenfall"}' and area_type = 'nal_region' and period = '2022-12' """
             "and indicator = 'charge_points_fast'",
         ),
         (
             "charge_points_agree",
-            "update goral.marts.mart_charge_point_comparison set rvo = rvo + 1 "
+            "update building.marts.mart_charge_point_comparison set rvo = rvo + 1 "
             f"where kind = 'total' and month = '2022-11' and municipality_code = '{ARNHEM}'",
         ),
         (
             "charge_points_agree",
-            "update goral.marts.mart_location_placement set charge_points = charge_points + 1",
+            "update building.marts.mart_location_placement set charge_points = charge_points + 1",
         ),
         (
             "charge_points_agree",
-            f"delete from goral.marts.mart_coverage where municipality_code = '{ARNHEM}'",
+            f"delete from building.marts.mart_coverage where municipality_code = '{ARNHEM}'",
         ),
         (
             "forecasts_agree",
-            "update goral.marts.mart_forecast set forecast = forecast + 0.000000001 "
+            "update building.marts.mart_forecast set forecast = forecast + 0.000000001 "
             "where edition = '2022Q1' and quantity = 'fast' and year = 2025",
         ),
-        ("forecasts_agree", "delete from goral.marts.mart_forecast where edition = '2024Q1'"),
+        ("forecasts_agree", "delete from building.marts.mart_forecast where edition = '2024Q1'"),
         (
             "request_states_add_up",
-            "update goral.marts.indicator_values set value = value + 1 where dimensions = "
+            "update building.marts.indicator_values set value = value + 1 where dimensions = "
             """'{"counting":"net"}' and area_type = 'nal_region' and period = '2022-08-01' """
             "and indicator = 'requests_received'",
         ),
         (
             "request_states_add_up",
-            "update goral.marts.mart_requests set repeated = 0 where repeated > 0",
+            "update building.marts.mart_requests set repeated = 0 where repeated > 0",
         ),
         (
             "municipalities_are_known",
-            f"update goral.marts.mart_charge_points set municipality_code = '{AMSTERDAM}'",
+            f"update building.marts.mart_charge_points set municipality_code = '{AMSTERDAM}'",
         ),
     ],
 )
@@ -608,11 +608,11 @@ def test_what_does_not_add_up_is_found(four: Warehouse, test: str, change: str) 
     [
         (
             "month of RVO without a municipality of the region",
-            f"delete from goral.marts.mart_coverage where municipality_code = '{ARNHEM}'",
+            f"delete from building.marts.mart_coverage where municipality_code = '{ARNHEM}'",
         ),
         (
             "station that names another number of charge points than it says",
-            "update goral.intermediate.int_placements set charge_points = 3",
+            "update building.intermediate.int_placements set charge_points = 3",
         ),
     ],
 )
@@ -627,7 +627,7 @@ def test_a_key_twice_and_a_broken_rule_are_found(four: Warehouse) -> None:
     test = compiled.relative_to(four.compiled.parent).with_suffix("")
     name = f"../{test}"
     assert four.findings(name) == []
-    twice = "insert into goral.marts.mart_forecast from goral.marts.mart_forecast limit 1"
+    twice = "insert into building.marts.mart_forecast from building.marts.mart_forecast limit 1"
     assert {row[0] for row in four.findings(name, twice)} == {"key occurs more than once"}
-    wrong = "update goral.marts.mart_forecast set forecast = -1"
+    wrong = "update building.marts.mart_forecast set forecast = -1"
     assert {row[0] for row in four.findings(name, wrong)} == {"a rule of the contract is broken"}

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from goral_pipeline.cli import app
 from goral_pipeline.settings import Settings, url_variable
 from goral_pipeline.sources import registry
-from goral_pipeline.warehouse import build
+from goral_pipeline.warehouse import build, dbt_command
 from goral_pipeline.warehouse import query as warehouse
 from tests.conftest import REPOSITORY, Demo, goral
 
@@ -193,7 +193,7 @@ def test_settings_are_exactly_those_there_are_with_their_defaults() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=_name)
 def test_every_setting_named_exists(page: Path) -> None:
     named = set(re.findall(r"GORAL_[A-Z_]+(?!<)", page.read_text()))
-    assert named - set(_settings_written()) <= {build.BUILD_VARIABLE} | _of_datasets()
+    assert named - set(_settings_written()) <= {dbt_command.BUILD_VARIABLE} | _of_datasets()
 
 
 def _of_datasets() -> set[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from goral_pipeline.warehouse import build
+from goral_pipeline.warehouse import dbt_command
 
 REPOSITORY = Path(__file__).parents[2]
 KILLED = -9
@@ -182,7 +182,7 @@ def _is_row(one: Point, other: Point) -> bool:
 
 
 def _is_building(point: Point) -> bool:
-    return build.BUILDING in point.what
+    return dbt_command.BUILDING in point.what
 
 
 def _only_looks(call: str, arguments: str) -> bool:

@@ -25,7 +25,7 @@ from goral_pipeline.publishing import drop, instructions, reproduce, upkeep, ver
 from goral_pipeline.publishing.manifest import Manifest
 from goral_pipeline.publishing.products import CDR, KPI
 from goral_pipeline.settings import Settings
-from goral_pipeline.warehouse import apart, build
+from goral_pipeline.warehouse import build, dbt_command
 from tests.conftest import GORAL, every_byte, every_file, goral
 from tests.publishing.test_drop import renew_boundaries
 
@@ -370,7 +370,7 @@ def test_when_dbt_fails_no_single_session_is_left_behind(
     dbt = tmp_path / "dbt"
     dbt.write_text("#!/bin/sh\necho no such column\nexit 1\n")
     dbt.chmod(0o755)
-    monkeypatch.setattr(apart, "DBT", dbt)
+    monkeypatch.setattr(dbt_command, "DBT", dbt)
     before = every_file(settings.warehouse)
     with pytest.raises(GoralError, match="dbt failed:\nno such column"):
         drop.publish(settings, ledger, CDR)

@@ -14,13 +14,12 @@ from goral_pipeline.checks import plausibility
 from goral_pipeline.errors import GoralError
 from goral_pipeline.landing import open_ledger
 from goral_pipeline.landing.ledger import Ledger
-from goral_pipeline.orchestration import build as definitions
 from goral_pipeline.orchestration import run as orchestration
 from goral_pipeline.settings import Settings
 from goral_pipeline.sources import registry
-from goral_pipeline.warehouse import apart, build
+from goral_pipeline.warehouse import apart, build, dbt_command
 from goral_pipeline.warehouse import query as warehouse
-from tests.conftest import every_file, goral
+from tests.conftest import Demo, every_file, goral
 
 COUNT = "select count(*) as number from marts.dim_municipality"
 
@@ -53,8 +52,7 @@ def broken_dbt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program = tmp_path / "dbt"
     program.write_text(f"#!/bin/sh\necho 'disk is full'\ntouch '{tmp_path}/called'\nexit 2\n")
     program.chmod(0o755)
-    monkeypatch.setattr(definitions, "DBT", program)
-    monkeypatch.setattr(apart, "DBT", program)
+    monkeypatch.setattr(dbt_command, "DBT", program)
     return tmp_path / "called"
 
 
@@ -158,6 +156,13 @@ def test_nothing_is_built_when_the_inputs_are_the_same(
     assert "the warehouse is made of just these inputs: nothing to build" in told
     assert not broken_dbt.exists()
     assert (every_file(settings.warehouse), every_file(settings.drops)) == before
+
+
+def test_what_was_parsed_for_one_home_serves_another(demo: Demo) -> None:
+    """The demo's is not the one that `make install` was run for."""
+    (log,) = demo.home.glob("dbt/*/dbt.log")
+    assert "EndOfRunSummary" in log.read_text()
+    assert "Unable to do partial parsing" not in log.read_text()
 
 
 def test_a_newer_delivery_and_a_change_of_the_project_ask_for_a_build(

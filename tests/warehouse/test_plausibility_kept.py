@@ -33,7 +33,7 @@ def wanted(settings: Settings) -> build.Inputs:
         inputs = build.inputs(settings, ledger)
     with build.one_builder(settings):
         build.prepare(settings, inputs)
-    with duckdb.connect(str(settings.warehouse / build.BUILDING)) as con:
+    with duckdb.connect(str(build.building_file(settings))) as con:
         for schema in ("marts", "intermediate", "reference"):
             con.execute(f"create schema {schema}")
         for contract in published().values():

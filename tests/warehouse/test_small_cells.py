@@ -6,14 +6,12 @@ is published, and looks for every sum of hidden cells that follows from it.
 
 import os
 import subprocess
-import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from itertools import chain, combinations
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -24,6 +22,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from goral_pipeline.settings import DBT_PROJECT
+from goral_pipeline.warehouse import dbt_command
 
 SUPPRESSION, USE, USE_INDICATORS, REQUESTS, GATE = (
     "int_use_suppression",
@@ -62,19 +61,19 @@ class Sql(dict[str, str]):
 
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Sql:
-    """The SQL of each model and of the test, as dbt compiles it for a warehouse named goral."""
+    """The SQL of each model and of the test, as dbt compiles it for a warehouse named building."""
     folder = tmp_path_factory.mktemp("compiled")
+    dbt_command.lend_parsed_project(folder / "target")
     done = subprocess.run(
         [
-            str(Path(sys.executable).with_name("dbt")),
+            str(dbt_command.DBT),
             *("compile", "--no-use-colors", "--select"),
             *(SUPPRESSION, USE, USE_INDICATORS, REQUESTS, GATE),
-            f"--project-dir={DBT_PROJECT}",
-            f"--profiles-dir={DBT_PROJECT}",
+            *dbt_command.PROJECT,
             f"--target-path={folder / 'target'}",
             f"--log-path={folder / 'logs'}",
         ],
-        env={**os.environ, "GORAL_WAREHOUSE_BUILD": str(folder / "goral.duckdb")},
+        env={**os.environ, dbt_command.BUILD_VARIABLE: str(folder / dbt_command.BUILDING)},
         capture_output=True,
         text=True,
         check=False,
@@ -114,7 +113,7 @@ def tell(
     Concessions of `late` have not delivered the month: what they have of it came with another.
     """
     con = duckdb.connect()
-    con.execute("set threads = 1; attach ':memory:' as goral; use goral")
+    con.execute("set threads = 1; attach ':memory:' as building; use building")
     con.execute("create schema staging; create schema intermediate; create schema marts")
     con.execute(
         "create table marts.dim_municipality as select * from (values ('GM0202', 'Arnhem', "

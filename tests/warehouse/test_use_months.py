@@ -5,13 +5,11 @@ The SQL is what dbt compiles of the models; around it stands here what dbt and t
 
 import os
 import subprocess
-import sys
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -23,6 +21,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from goral_pipeline.settings import DBT_PROJECT
+from goral_pipeline.warehouse import dbt_command
 
 LOCAL = ZoneInfo("Europe/Amsterdam")
 STAGING = (
@@ -91,19 +90,19 @@ def at(text: str) -> datetime:
 
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The SQL of each model, as dbt compiles it for a warehouse named goral."""
+    """The SQL of each model, as dbt compiles it for a warehouse named building."""
     folder = tmp_path_factory.mktemp("compiled")
+    dbt_command.lend_parsed_project(folder / "target")
     done = subprocess.run(
         [
-            str(Path(sys.executable).with_name("dbt")),
+            str(dbt_command.DBT),
             *("compile", "--no-use-colors", "--select", *STAGING, TO_MAKE, MADE_OF, SESSIONS),
             *KEPT,
-            f"--project-dir={DBT_PROJECT}",
-            f"--profiles-dir={DBT_PROJECT}",
+            *dbt_command.PROJECT,
             f"--target-path={folder / 'target'}",
             f"--log-path={folder / 'logs'}",
         ],
-        env={**os.environ, "GORAL_WAREHOUSE_BUILD": str(folder / "goral.duckdb")},
+        env={**os.environ, dbt_command.BUILD_VARIABLE: str(folder / dbt_command.BUILDING)},
         capture_output=True,
         text=True,
         check=False,
@@ -136,7 +135,7 @@ class Warehouse:
     def __post_init__(self) -> None:
         self.con = duckdb.connect()
         self.con.execute("set TimeZone = 'UTC'; set threads = 1")
-        self.con.execute("attach ':memory:' as goral; use goral")
+        self.con.execute("attach ':memory:' as building; use building")
         for schema in ("staged", "staging", "intermediate", "reference"):
             self.con.execute(f"create schema {schema}")
         self.con.execute(
