@@ -19,6 +19,7 @@ from goral_pipeline.orchestration.build import build_defs
 from goral_pipeline.orchestration.partitions import partitions_of
 from goral_pipeline.settings import Settings
 from goral_pipeline.sources import MAPPINGS, contracts
+from goral_pipeline.warehouse import dbt_command
 from tests.conftest import REPOSITORY
 
 MARTS = sorted(published())
@@ -294,6 +295,8 @@ def test_a_manifest_older_than_the_project_is_made_anew(
     manifest = project / "target" / "manifest.json"
     monkeypatch.setattr(build, "DBT_PROJECT", project)
     monkeypatch.setattr(build, "MANIFEST", manifest)
+    there = ("--project-dir", str(project), "--profiles-dir", str(project))
+    monkeypatch.setattr(dbt_command, "PROJECT", there)
     manifest.parent.mkdir()
     manifest.write_text("{}")
     build.ensure_manifest()
