@@ -385,7 +385,7 @@ def test_a_killed_publisher_leaves_nothing_that_the_next_does_not_mend(settings:
     command = [str(GORAL), "drop", "publish", "--product", "cdr"]
     for _ in range(2):
         publisher = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
-        while not list(settings.publishing.glob("*/goral.duckdb")):
+        while not list(settings.publishing.glob(f"*/{dbt_command.BUILDING}")):
             assert publisher.poll() is None
             time.sleep(0.05)
         time.sleep(1)
@@ -400,7 +400,7 @@ def test_a_killed_publisher_leaves_nothing_that_the_next_does_not_mend(settings:
     # An orphan may have made its folder again; there are no sessions in it, and it goes next time.
     while subprocess.run(["pgrep", "-f", str(settings.publishing)], check=False).returncode == 0:
         time.sleep(0.2)
-    for path in settings.publishing.glob("*/goral.duckdb"):
+    for path in settings.publishing.glob(f"*/{dbt_command.BUILDING}"):
         with duckdb.connect(str(path)) as con:
             assert con.execute("from duckdb_tables() where schema_name = 'cdr'").fetchall() == []
     ran = goral("retention", "apply")
