@@ -52,17 +52,16 @@ def test_a_text_is_the_same_in_each_encoding_that_the_mapping_allows(
     assert read(content, _in(*declared), columns="request_id") == [("Café 1",)]
 
 
-@pytest.mark.parametrize(("chunk_bytes", "rows"), [(1, 90), (7, 630), (4096, 9000)])
+@pytest.mark.parametrize("chunk_bytes", [1, 7, 4096])
 def test_a_byte_that_the_encoding_does_not_have_is_told_with_line_and_place(
-    chunk_bytes: int, rows: int, monkeypatch: pytest.MonkeyPatch
+    chunk_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(csv_file, "CHUNK_BYTES", chunk_bytes)
-    good = csv_bytes([HEADERS, *[("Café", *ROW[1:])] * rows])
-    assert len(good) > 60 * chunk_bytes
+    good = csv_bytes([HEADERS, *[("Café", *ROW[1:])] * 9000])
+    assert len(good) > 2 * 131072
     bad = good + b"R9;\x81;;\r\n"
-    told = f"line {rows + 2} cannot be read as"
     for encoding in ("utf-8", "windows-1252"):
-        with pytest.raises(DeliveryRejected, match=told) as rejection:
+        with pytest.raises(DeliveryRejected, match="line 9002 cannot be read as") as rejection:
             read(bad, _in(encoding))
         assert f"byte {len(good) + 3} of the file" in str(rejection.value)
 
